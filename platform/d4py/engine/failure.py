@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PE's exception, told to its author: which PE, instance, item and input, and the lines of the user's own code."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import PurePath
+
+_OWN = str(PurePath(__file__).parent.parent)
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What failed the run, or put an item into quarantine."""
+
+    pe: str
+    instance: str
+    item: int | None  # number of the input among those the instance has read; None in preprocess, postprocess and sources
+    port: str
+    value: str  # the input, shortened
+    error: str  # type and message
+    traceback: str  # the user's lines
+    during: str = "process"
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        place = f"item {self.item} on {self.port!r}" if self.item is not None else self.during
+        shown = f", input {self.value}" if self.item is not None else ""
+        return f"PE {self.pe!r}, instance {self.instance}, {place}{shown}: {self.error}"
+
+
+class Unwind(BaseException):
+    """Ends the calls in progress; no `except Exception` of a user's stops it."""
+
+
+class Abandoned(Unwind):
+    """This generation is given up."""
+
+
+class StopSource(Unwind):
+    """A live source is to stop."""
+
+
+def describe(
+    error: BaseException, *, pe: str, instance: str, item: int | None = None, port: str = "", value: object = None, during: str = "process"
+) -> Failure:
+    """Make a failure of an exception."""
+    return Failure(
+        pe=pe,
+        instance=instance,
+        item=item,
+        port=port,
+        value=shortened(value),
+        error=f"{type(error).__name__}: {error}",
+        traceback=users_lines(error),
+        during=during,
+    )
+
+
+def shortened(value: object) -> str:
+    """Return a value's repr, cut; an object whose repr fails is named by its type."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def users_lines(error: BaseException) -> str:
+    """Return the traceback without the lines of d4py itself."""
+    kept = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN)]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(kept)] if kept else []
+    lines.extend(traceback.format_exception_only(type(error), error))
+    cause = error.__cause__
+    if cause is not None:
+        lines.insert(0, users_lines(cause) + "\nThe above exception was the direct cause of the following one:\n\n")
+    return "".join(lines).rstrip()
+
+

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mapping gives to a cell, and what the two tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from d4py.engine.cell import Counters
+from d4py.engine.failure import Failure
+from d4py.items import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class FrameArrived:
+    """A frame came in."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A reader is done with frames up to `number` and allows items up to `credit`."""
+
+    channel: int
+    number: int
+    credit: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierAsked:
+    """The coordinator starts an epoch."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Live sources are to stop; what is in flight goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOver:
+    """The run has ended: nothing of this cell is needed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Give up this generation at once."""
+
+
+Event = FrameArrived | Acknowledged | BarrierAsked | Drain | RunOver | Abandon
+
+
+@dataclass(slots=True)
+class Part:
+    """What a checkpoint keeps of one cell."""
+
+    generation: int
+    cell: int
+    epoch: int
+    counters: Counters
+    states: dict[int, bytes] = field(default_factory=dict)  # by rank
+    positions: dict[int, Any] = field(default_factory=dict)
+    counts: dict[int, dict[str, dict[str, int]]] = field(default_factory=dict)  # items per port, by rank
+    outputs: Any = None  # how far the spools reach
+    quarantined: Any = None
+
+    @property
+    def final(self) -> bool:
+        """Whether the cell had ended."""
+        return self.counters.finished
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshotted:
+    """A part to make durable; the coordinator hears of it when it is."""
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class CannotSnapshot:
+    """A PE's state cannot be kept."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A PE failed the run."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A frame is missing."""
+
+    reason: str
+
+
+Report = Snapshotted | CannotSnapshot | Failed | Lost
+
+
+class Spool(Protocol):
+    """Keeps what nobody consumes, in order, so that a part can say how far it reaches."""
+
+    def append(self, rank: int, name: str, value: Any) -> None:
+        """Keep one value."""
+
+    def reach(self) -> Any:
+        """Make what was appended durable; return what a part keeps of it."""
+
+
+class Journal(Protocol):
+    """Keeps what a source that cannot be run again has written."""
+
+    def append(self, value: Any) -> None:
+        """Keep one write before it is sent."""
+
+    def since(self, number: int) -> Sequence[Any]:
+        """Return the writes from `number` on."""
+
+
+class Link(Protocol):
+    """How a cell is joined to the rest of the run."""
+
+    copies: bool  # whether a value sent is a copy (another process) or the value itself
+    note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), frame number, index
+    outputs: Spool
+    quarantine: Spool
+
+    def send(self, frame: Frame) -> int:
+        """Carry a frame to its reader; return about how many bytes it holds."""
+
+    def acknowledge(self, channel: int, number: int, credit: int) -> None:
+        """Tell the writer of a channel."""
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        """Return what came in; wait for it up to so many seconds (0: not at all; below 0: as long as it takes)."""
+
+    def report(self, report: Report) -> None:
+        """Tell the supervisor."""
+
+    def clock(self) -> float:
+        """Return seconds that never go back."""
+
+    def journal(self, rank: int) -> Journal:
+        """Return the journal of a source."""
+
+    def publish(self, rank: int, read: int, written: int, quarantined: int) -> None:
+        """Show the counts of an instance to whoever watches."""
+
+    def log(self, rank: int, message: str) -> None:
+        """Write to the log of an instance."""

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cell, alive: does what its machine decides, over the link that its mapping gives it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from d4py.engine.cell import Act, CellMachine, MissingFrame
+from d4py.engine.circuit import Circuit, Hooks
+from d4py.engine.failure import Abandoned, Failure, StopSource, Unwind, describe
+from d4py.engine.link import (
+    Abandon,
+    Acknowledged,
+    BarrierAsked,
+    CannotSnapshot,
+    Drain,
+    Failed,
+    FrameArrived,
+    Link,
+    Lost,
+    Part,
+    RunOver,
+    Snapshotted,
+)
+from d4py.engine.outlet import Lane
+from d4py.engine.source import Position, Source
+from d4py.graph.inputs import Calls
+from d4py.graph.pe import GenericPE
+from d4py.items import Frame, Kind
+from d4py.plan.plan import Plan
+
+_EAGER = 0.001  # seconds that a value of a long call may wait to be sent
+_FOREVER = -1.0
+
+
+class Runner(Hooks):
+    """Runs one cell of a plan in one generation."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        cell: int,
+        pes: Mapping[int, GenericPE],
+        link: Link,
+        *,
+        generation: int = 1,
+        calls: Mapping[str, Calls] | None = None,
+        start: Part | None = None,
+        window: int | None = None,
+        readonly: frozenset[str] = frozenset(),
+    ) -> None:
+        """pes: by rank, fresh objects. start: the cell's part of the commit that this generation starts from. window: items of credit, for tests."""
+        self.plan = plan
+        self.cell = plan.cells[cell]
+        self.link = link
+        self.start = start
+        self.calls = dict(calls or {})
+        limits = {} if window is None else {"window": window, "credit": min(2, window)}
+        self.machine = CellMachine(
+            [channel.index for channel in plan.channels_to(cell)],
+            [channel.index for channel in plan.channels_from(cell)],
+            generation=generation,
+            start=start.counters if start else None,
+            **limits,
+        )
+        self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, copies=link.copies, readonly=readonly)
+        self.targets = {
+            channel.index: (plan.routes[channel.route].grouping, channel.reader, plan.routes[channel.route].input)
+            for channel in plan.channels_to(cell)
+        }
+        self.sources: list[Source] = []
+        self.partials: dict[int, tuple[int, bytes]] = {}  # writer's rank -> state to merge
+        self.pristine: dict[int, GenericPE] = {}
+        self.work = 0.0  # seconds per item, smoothed
+        self.stopping = False
+        self.over = False
+        self.turn = 0
+
+    def run(self) -> None:
+        """Live until the run is over. Failures are reported, not raised; Abandoned ends it."""
+        try:
+            self._begin()
+            while not self.over:
+                self._act()
+        except MissingFrame as error:
+            self.link.report(Lost(str(error)))
+            self._await_end()
+        except Abandoned:
+            pass
+        except Unwind:
+            self._await_end()
+
+    def fail(self, failure: Failure) -> None:
+        """Report what failed the run and end the calls in progress."""
+        self.link.report(Failed(failure))
+        raise Unwind
+
+    def quarantine(self, rank: int, port: str, value: Any, failure: Failure) -> None:
+        """Keep an item that no try could process."""
+        self.link.quarantine.append(rank, port, (value, failure))
+
+    def output(self, rank: int, name: str, value: Any) -> None:
+        """Keep a value that nobody consumes."""
+        self.link.outputs.append(rank, name, value)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, serving the link."""
+        until = self.link.clock() + seconds
+        while (left := until - self.link.clock()) > 0:
+            self._serve(left)
+
+    def full(self, lane: Lane) -> None:
+        """Cut a lane, and wait for credit while it stays full."""
+        link = self.link
+        if lane.eager and not lane.idle and len(lane.buffer) < lane.frame_limit():
+            now = link.clock()
+            if now < lane.due:
+                return
+            lane.due = now + _EAGER
+            self._serve(0)
+        self._cut(lane)
+        while len(lane.buffer) >= max(lane.limit, lane.frame_limit()):
+            self._serve(_FOREVER)
+            self._cut(lane)
+
+    def _act(self) -> None:
+        step = self.machine.decide()
+        if step.act is Act.RUN:
+            assert step.frame is not None
+            self._run(step.frame)
+        elif step.act is Act.CALL:
+            self._call()
+        elif step.act is Act.BARRIER and self._splittable():
+            self._barrier(step.epoch)
+        elif step.act is Act.BARRIER:
+            self._call()
+        elif step.act is Act.FINISH:
+            self._finish()
+        else:
+            self._serve(_FOREVER)
+            return
+        self._serve(0)
+        for rank, count in self.circuit.counts.items():
+            self.link.publish(rank, *count.totals())
+
+    def _begin(self) -> None:
+        finished = self.start is not None and self.start.final
+        for instance in self.circuit.instances:
+            pe = self.circuit.pes[instance.rank]
+            pe._logger = lambda message, rank=instance.rank: self.link.log(rank, message)  # type: ignore[misc]
+            if finished:
+                continue
+            if hasattr(pe, "merge") and instance.of > 1:
+                self.pristine[instance.rank] = copy.deepcopy(_bare(pe))
+            self._guarded(instance.rank, "preprocess", pe.preprocess)
+        if finished:
+            return
+        self._trial()
+        self._restore()
+        for instance in self.circuit.instances:
+            calls = self.calls.get(instance.pe)
+            if calls is not None and instance.number == 0:
+                self.sources.append(self._source(instance.rank, calls))
+        self.machine.calling = bool(self.sources)
+        for lane in self.circuit.lanes:
+            lane.refresh()
+
+    def _source(self, rank: int, calls: Calls) -> Source:
+        pe = self.circuit.pes[rank]
+        position = self.start.positions.get(rank) if self.start else None
+        if position is not None and position.offset is not None:
+            pe.seek(position.offset)  # type: ignore[attr-defined]
+        return Source(
+            pe,
+            self.plan.instances[rank],
+            self.circuit,
+            calls,
+            clock=self.link.clock,
+            between=self._between,
+            journal=self.link.journal(rank) if pe.replay == "spool" else None,
+            position=position,
+        )
+
+    def _trial(self) -> None:
+        for rank, pe in self.circuit.pes.items():
+            reason = _unpicklable(pe)
+            if reason:
+                self.link.report(CannotSnapshot(f"PE {self.plan.instances[rank].pe!r}: {reason}"))
+
+    def _restore(self) -> None:
+        if self.start is None:
+            return
+        for rank, state in self.start.states.items():
+            self.circuit.pes[rank].restore(pickle.loads(state))  # noqa: S301 - from this run's own checkpoint
+        for rank, counts in self.start.counts.items():
+            self.circuit.counts[rank].restore(counts)
+
+    def _run(self, frame: Frame) -> None:
+        grouping, rank, port = self.targets[frame.channel]
+        if grouping == "merge":
+            for writer, state in frame.items:
+                self.partials[writer] = (rank, state)
+        else:
+            self._items(frame, self.circuit.receiver(rank, port))
+        self._flush()
+        inlet = self.machine.done(frame)
+        self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.work))
+
+    def _items(self, frame: Frame, receive: Any) -> None:
+        items, note, clock = frame.items, self.link.note, self.link.clock
+        note[1], note[2], note[0] = frame.number, 0, frame.channel + 1
+        eager = len(items) == 1
+        if eager:
+            self._eager(True)
+        began = clock()
+        for index, value in enumerate(items):
+            note[2] = index
+            receive(value)
+        spent = (clock() - began) / max(1, len(items))
+        note[0] = 0
+        self.work = spent if not self.work or spent < self.work else 0.7 * self.work + 0.3 * spent
+        if eager:
+            self._eager(False)
+
+    def _call(self) -> None:
+        """Let the sources take turns."""
+        if self.stopping:
+            for source in self.sources:
+                if source.pe.live:
+                    source.stop()
+        self.turn += 1
+        waiting = [source for source in self.sources if not source.exhausted]
+        if waiting:
+            source = waiting[self.turn % len(waiting)]
+            if source.slow:
+                self._eager(True)
+                source.step()
+                self._eager(False)
+            else:
+                source.step()
+            self._cut_idle()
+        self.machine.calling = any(not source.exhausted for source in self.sources)
+        if not self.machine.calling:
+            self._flush()
+
+    def _between(self) -> None:
+        """Between two writes of a long call: serve the link, stop a live source, take a barrier that was asked for."""
+        self._serve(0)
+        if self.stopping and any(source.calling and source.pe.live for source in self.sources):
+            raise StopSource
+        if self.machine.asked and not self.machine.inlets and self._splittable():
+            self._barrier(self.machine.asked)
+
+    def _splittable(self) -> bool:
+        return all(source.splittable for source in self.sources)
+
+    def _barrier(self, epoch: int) -> None:
+        self._flush()
+        for outlet in self.machine.outlets.values():
+            self.link.send(outlet.barrier(epoch))
+        self._hand_over(epoch)
+        for frame in self.machine.barrier_taken():
+            self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
+
+    def _finish(self) -> None:
+        for rank, state in (self.partials[writer] for writer in sorted(self.partials)):
+            other = copy.deepcopy(self.pristine[rank])
+            other.restore(pickle.loads(state))  # noqa: S301 - from this run's own processes
+            self.circuit.pes[rank].merge(other)  # type: ignore[attr-defined]
+        for instance in self.circuit.instances:
+            pe = self.circuit.pes[instance.rank]
+            lane = self.circuit.merging.get(instance.rank)
+            if lane is not None:
+                lane.buffer.append((instance.rank, pickle.dumps(pe.snapshot(), protocol=5)))
+            else:
+                self._guarded(instance.rank, "postprocess", pe.postprocess)
+        self._flush()
+        for outlet in self.machine.outlets.values():
+            self.link.send(outlet.end())
+        marks = self.machine.finish()
+        self._hand_over(0)
+        for frame in marks:
+            self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
+
+    def _hand_over(self, epoch: int) -> None:
+        finished = self.machine.finished
+        part = Part(self.machine.generation, self.cell.index, epoch, self.machine.counters())
+        part.counts = {rank: count.to_json() for rank, count in self.circuit.counts.items()}
+        if not finished:
+            kept = {source.instance.rank: source.state() for source in self.sources}
+            for rank, pe in self.circuit.pes.items():
+                part.states[rank] = kept.get(rank) or _pickled(pe, self.plan.instances[rank].pe)
+            part.positions = {source.instance.rank: source.position() for source in self.sources}
+        part.outputs = self.link.outputs.reach()
+        part.quarantined = self.link.quarantine.reach()
+        self.link.report(Snapshotted(part))
+
+    def _guarded(self, rank: int, during: str, call: Any) -> None:
+        instance = self.plan.instances[rank]
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whatever a user's code raises fails the run
+            self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
+
+    def _serve(self, wait: float) -> None:
+        for event in self.link.poll(wait):
+            if isinstance(event, FrameArrived):
+                self.machine.arrive(event.frame)
+            elif isinstance(event, Acknowledged):
+                self.machine.outlets[event.channel].acknowledge(event.number, event.credit)
+                self._refresh = True
+            elif isinstance(event, BarrierAsked):
+                self.machine.asked = event.epoch
+            elif isinstance(event, Drain):
+                self.stopping = True
+            elif isinstance(event, RunOver):
+                self.over = True
+            elif isinstance(event, Abandon):
+                raise Abandoned
+        if self._refresh:
+            self._refresh = False
+            for lane in self.circuit.lanes:
+                lane.refresh()
+
+    _refresh = False
+
+    def _cut(self, lane: Lane) -> None:
+        for frame in lane.cut():
+            self.machine.outlets[frame.channel].sent(self.link.send(frame))
+        lane.refresh()
+
+    def _cut_idle(self) -> None:
+        for lane in self.circuit.lanes:
+            if lane.buffer and (lane.idle or len(lane.buffer) >= lane.limit):
+                self._cut(lane)
+
+    def _flush(self) -> None:
+        for lane in self.circuit.lanes:
+            while lane.buffer:
+                self._cut(lane)
+                if lane.buffer:
+                    self._serve(_FOREVER)
+
+    def _eager(self, on: bool) -> None:
+        for lane in self.circuit.lanes:
+            lane.eager = on
+            lane.refresh()
+
+    def _await_end(self) -> None:
+        while True:
+            try:
+                if any(isinstance(event, (RunOver, Abandon)) for event in self.link.poll(_FOREVER)):
+                    return
+            except Abandoned:
+                return
+
+
+def _bare(pe: GenericPE) -> GenericPE:
+    twin = copy.copy(pe)
+    for name in ("_emit", "_logger"):
+        twin.__dict__.pop(name, None)
+    return twin
+
+
+def _pickled(pe: GenericPE, name: str) -> bytes:
+    try:
+        return pickle.dumps(pe.snapshot(), protocol=5)
+    except Exception:  # noqa: BLE001 - reported at the start; the part is of no use, but the run goes on
+        return b""
+
+
+def _unpicklable(pe: GenericPE) -> str:
+    """Return which attribute of a PE's state cannot be kept, or nothing."""
+    if pe.stateless and type(pe).snapshot is GenericPE.snapshot:
+        return ""
+    try:
+        state = pe.snapshot()
+        pickle.dumps(state, protocol=5)
+    except Exception as whole:  # noqa: BLE001 - a user's snapshot, or a state that refuses, may raise anything
+        for name, value in (state if isinstance(state, dict) else {}).items() if "state" in locals() else ():
+            try:
+                pickle.dumps(value, protocol=5)
+            except Exception as error:  # noqa: BLE001
+                return f"attribute {name!r} cannot be pickled ({error}). Leave it out with pickleIgnore = [{name!r}], and make it in preprocess."
+        return f"its state cannot be pickled ({whole})."
+    return ""

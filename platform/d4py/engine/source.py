@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A PE that is called without a stream: a root, or one that is given input data. It knows its position and can go back to one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from types import GeneratorType
+from typing import Any
+
+from d4py.engine.circuit import Circuit, emission
+from d4py.engine.failure import Failure, StopSource, describe
+from d4py.engine.link import Journal
+from d4py.graph.inputs import Calls
+from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
+from d4py.graph.policy import Policy
+from d4py.plan.plan import Instance
+
+_LONG = 0.01  # seconds; a source whose calls last longer keeps the state it had before each
+_QUANTUM = 0.001
+_MOST = 512
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a source is: whole calls, and whole writes since. `offset` is the source's own; `spooled` writes are in the journal."""
+
+    calls: int = 0
+    writes: int = 0
+    offset: Any = None
+    spooled: int = 0
+
+
+class Source:
+    """Runs the calls of one instance, some writes at a time."""
+
+    def __init__(
+        self,
+        pe: GenericPE,
+        instance: Instance,
+        circuit: Circuit,
+        calls: Calls,
+        *,
+        clock: Callable[[], float],
+        between: Callable[[], None],
+        journal: Journal | None = None,
+        position: Position | None = None,
+    ) -> None:
+        """between: called between two whole writes of a call, to serve the link and take a barrier."""
+        self.pe = pe
+        self.instance = instance
+        self.circuit = circuit
+        self.calls = calls
+        self.clock = clock
+        self.between = between
+        self.journal = journal
+        self.total = calls if isinstance(calls, int) else len(calls)
+        position = position or Position()
+        self.done = position.calls
+        self.skip = position.writes
+        self.writes = 0
+        self.spooled = position.spooled
+        self.exhausted = False
+        self.boundary: bytes | None = None  # the state as it was before the call in progress
+        self.calling = False
+        self._stream: Iterator[Any] | None = None
+        self._last = _LONG  # seconds of the last call
+        self._quantum = 1
+        self._due = 0.0
+        self._resend: list[Any] = list(journal.since(self.spooled)) if journal is not None else []
+        self._tries = 0
+        self._count = circuit.counts[instance.rank]
+        self._emits = dict(pe._emit)
+        if self._is_root():
+            pe._emit = {name: self._counted(emit) for name, emit in pe._emit.items()}
+        self._send = emission(pe)
+
+    def step(self) -> None:
+        """Make some progress: a part of a stream, or one call."""
+        if self._resend:
+            port, value = self._resend.pop(0)
+            self.spooled += 1
+            self._emits[port](value)
+            return
+        try:
+            if self._stream is not None:
+                self._pull(self._stream)
+            else:
+                self._calls()
+        except StopSource:
+            self.stop()
+        except Exception as error:  # noqa: BLE001 - the policy decides
+            self._failed(error)
+
+    def stop(self) -> None:
+        """End here, as if the source were exhausted."""
+        if isinstance(self._stream, GeneratorType):
+            self._stream.close()
+        self._stream = None
+        self.calling = False
+        self.exhausted = True
+
+    @property
+    def slow(self) -> bool:
+        """Whether the next step is one long call."""
+        return self._stream is None and self._last >= _LONG
+
+    @property
+    def splittable(self) -> bool:
+        """Whether a barrier may be taken now: between calls, or in one whose state before it is kept."""
+        return not self.calling or self.boundary is not None or self.pe.stateless or self._seeks() or self.journal is not None
+
+    def position(self) -> Position:
+        """Return the position for a part."""
+        offset = self.pe.offset() if self._seeks() else None  # type: ignore[attr-defined]
+        writes = 0 if self._seeks() or self.journal is not None else max(self.skip, self.writes if self.calling else 0)
+        return Position(calls=self.done, writes=writes, offset=offset, spooled=self.spooled)
+
+    def state(self) -> bytes | None:
+        """Return the pickled state to keep instead of the present one, or None."""
+        return self.boundary if self.calling else None
+
+    def _is_root(self) -> bool:
+        return not any(route.reader == self.instance.pe and route.grouping != "merge" for route in self.circuit.plan.routes)
+
+    def _seeks(self) -> bool:
+        return hasattr(self.pe, "seek") and hasattr(self.pe, "offset")
+
+    def _calls(self) -> None:
+        """Make calls for about a millisecond, or begin a stream."""
+        began = self.clock()
+        for _ in range(self._quantum):
+            if self.done >= self.total:
+                self.exhausted = True
+                return
+            self._call()
+            if self._stream is not None:
+                return
+        self._adapt(self.clock() - began)
+
+    def _adapt(self, spent: float) -> None:
+        if spent < _QUANTUM / 2:
+            self._quantum = min(_MOST, self._quantum * 2)
+        elif spent > 2 * _QUANTUM:
+            self._quantum = max(1, self._quantum // 2)
+
+    def _call(self) -> None:
+        inputs = {} if isinstance(self.calls, int) else self.calls[self.done]
+        if inputs and not self._is_root():
+            for port, value in inputs.items():
+                self._count.given[port].n += 1
+                self.circuit.receiver(self.instance.rank, port)(value)
+            self.done += 1
+            return
+        if not inputs and self.pe.inputconnections and isinstance(self.pe, (IterativePE, ConsumerPE)):
+            self.done = self.total  # nothing feeds it
+            return
+        if self._last >= _LONG and not self.pe.stateless and not self._seeks():
+            self.boundary = pickle.dumps(self.pe.snapshot(), protocol=5)
+        self.writes = 0
+        self.calling = True
+        began = self.clock()
+        for port in inputs if self.pe.inputconnections else ():
+            self._count.given[port].n += 1
+            self._count.read[port].n += 1
+        result = self._result(inputs)
+        if isinstance(result, GeneratorType):
+            self._stream = result
+            self._quantum = 1
+            return
+        if result is not None:
+            self._send(result)
+        self._ended(self.clock() - began)
+
+    def _result(self, inputs: dict[str, Any]) -> Any:
+        pe = self.pe
+        if isinstance(pe, ProducerPE) and type(pe).process is ProducerPE.process:
+            result = pe._process(inputs)
+            return result if result is None or isinstance(result, GeneratorType) else {"output": result}
+        return pe.process(inputs)
+
+    def _pull(self, stream: Iterator[Any]) -> None:
+        """Take some values of a stream; as many as make about a millisecond."""
+        began = self.clock()
+        taken = 0
+        if not isinstance(self.pe, ProducerPE):
+            for value in islice(stream, self._quantum):
+                taken += 1
+                if value is not None:
+                    self._send(value)
+        elif self.writes >= self.skip and self.journal is None:
+            emit = self._emits["output"]
+            try:
+                for value in islice(stream, self._quantum):
+                    taken += 1
+                    emit(value)
+            finally:
+                self.writes += taken
+        else:
+            emit = self.pe._emit["output"]
+            for value in islice(stream, self._quantum):
+                taken += 1
+                emit(value)
+        if taken < self._quantum:
+            self._stream = None
+            self._ended(_LONG)
+            return
+        self._adapt(self.clock() - began)
+
+    def _ended(self, seconds: float) -> None:
+        self.done += 1
+        self.calling = False
+        self.boundary = None
+        self.writes = self.skip = 0
+        self._tries = 0
+        self._last = seconds
+
+    def _counted(self, emit: Callable[[Any], None]) -> Callable[[Any], None]:
+        port = next(name for name, known in self._emits.items() if known is emit)
+
+        def write(value: Any) -> None:
+            self.writes += 1
+            if self.writes <= self.skip:
+                return
+            if self.journal is not None and self.calling:
+                self.journal.append((port, value))
+                self.spooled += 1
+            emit(value)
+            if self._stream is None and self.calling and self.clock() >= self._due:
+                self.between()
+                self._due = self.clock() + _QUANTUM
+
+        return write
+
+    def _failed(self, error: Exception) -> None:
+        policy = Policy.parse(self.pe.on_error, of=f"PE {self.pe.id!r}")
+        hooks = self.circuit.hooks
+        failure: Failure = describe(error, pe=self.instance.pe, instance=self.instance.label, during=f"call {self.done}")
+        if self._tries < policy.retries:
+            hooks.pause(policy.backoff * 2**self._tries)
+            self._tries += 1
+            self.skip, self._stream, self.calling = self.writes, None, False
+            return
+        if not policy.quarantine:
+            hooks.fail(failure)
+        self._count.quarantined.n += 1
+        hooks.quarantine(self.instance.rank, "", self.calls if isinstance(self.calls, int) else self.calls[self.done], failure)
+        self._stream = None
+        self._ended(_LONG)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a whole graph: errors are raised, doubts returned as warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from d4py.errors import CycleError, GraphError
+from d4py.graph.graph import WorkflowGraph
+from d4py.graph.pe import GenericPE
+
+_REPLAYS = ("rerun", "spool")
+
+
+def check(graph: WorkflowGraph, given: Collection[str] = ()) -> list[str]:
+    """Check a flat graph; `given` are ids of PEs that get input data. Return warnings; raise GraphError."""
+    if not graph.pes:
+        raise GraphError("The graph has no PE.", hint="Connect PEs: graph.connect(a, 'output', b, 'input').")
+    ordered(graph)
+    for pe in graph.pes:
+        _check_numbers(pe)
+    return _unfed(graph, given)
+
+
+def ordered(graph: WorkflowGraph) -> list[GenericPE]:
+    """Return the PEs so that writers come before readers; raise CycleError where they can't."""
+    waiting = {id(pe): 0 for pe in graph.pes}
+    readers: dict[int, list[GenericPE]] = {key: [] for key in waiting}
+    for edge in graph.connections:
+        waiting[id(edge.reader)] += 1
+        readers[id(edge.writer)].append(edge.reader)  # type: ignore[arg-type]
+    ready = [pe for pe in graph.pes if not waiting[id(pe)]]
+    order: list[GenericPE] = []
+    for pe in ready:
+        order.append(pe)
+        for reader in readers[id(pe)]:
+            waiting[id(reader)] -= 1
+            if not waiting[id(reader)]:
+                ready.append(reader)
+    if len(order) < len(waiting):
+        circle = [pe.id or pe.name for pe in graph.pes if waiting[id(pe)]]
+        raise CycleError(
+            f"PEs feed each other in a circle: {' -> '.join(circle[:6])}.", hint="A workflow graph must not have cycles."
+        )
+    return order
+
+
+def _check_numbers(pe: GenericPE) -> None:
+    number = pe.numprocesses
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise GraphError(f"PE {pe.id!r} has numprocesses = {number!r}.", hint="Give a whole number of at least 1.")
+    for name, port in pe.inputconnections.items():
+        grouping = port.get("grouping")
+        if isinstance(grouping, str) and grouping not in ("global", "all", "shuffle", "none"):
+            raise GraphError(
+                f"Input {name!r} of PE {pe.id!r} has grouping {grouping!r}.",
+                hint="Use 'global', 'all', None, or a list of the elements that make the key, such as [0].",
+            )
+    if pe.replay not in _REPLAYS:
+        raise GraphError(f"PE {pe.id!r} has replay = {pe.replay!r}.", hint="Use 'rerun' or 'spool'.")
+    from d4py.graph.policy import Policy
+
+    Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
+
+
+def _unfed(graph: WorkflowGraph, given: Collection[str]) -> list[str]:
+    fed = {(id(edge.reader), edge.input) for edge in graph.connections}
+    warnings = []
+    for pe in graph.pes:
+        if pe.id in given:
+            continue
+        for name in pe.inputconnections:
+            if (id(pe), name) not in fed:
+                warnings.append(f"Nothing feeds input {name!r} of PE {pe.id!r}. Connect it, or give data with -d.")
+    return warnings

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A workflow by name: a file, a folder with workflow.py, or `package.module[:object]`.
+
+Loading runs the module once, in its own namespace, with its folder on the path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
+from d4py.graph.graph import WorkflowGraph
+from d4py.graph.parameters import call_configure, set_on_graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is needed to load a workflow again, here or in a worker. JSON-able."""
+
+    name: str
+    kind: str  # "file" or "module"
+    target: str  # absolute path of the file, or the module's name
+    variable: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    folder: str | None = None  # of workflow.toml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A loaded workflow: its flat graph, and where it came from."""
+
+    graph: WorkflowGraph
+    source: Source | None
+    digest: str
+    toml: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name to show."""
+        return self.source.name if self.source else "workflow"
+
+
+def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: str | None = None) -> Source:
+    """Return what a workflow's name means, without running it."""
+    name, _, object_name = text.partition(":")
+    path = Path(name)
+    given = dict(parameters or {})
+    chosen = variable or object_name or None
+    if path.is_dir():
+        file = path / "workflow.py"
+        if not file.is_file():
+            raise LoadError(f"The folder {name!r} has no workflow.py.", hint="Name a folder with one, or the file itself.")
+        return Source(name=path.resolve().name, kind="file", target=str(file.resolve()), variable=chosen, parameters=given, folder=str(path.resolve()))
+    if path.is_file():
+        if path.suffix != ".py":
+            raise LoadError(f"The file {name!r} is not a Python file.", hint="Workflows are .py files, folders with workflow.py, or modules.")
+        return Source(name=path.stem, kind="file", target=str(path.resolve()), variable=chosen, parameters=given)
+    if path.suffix == ".py" or "/" in name or not all(part.isidentifier() for part in name.split(".")):
+        raise LoadError(f"There is no file {name!r}.", hint=_near_file(path))
+    return Source(name=name.rpartition(".")[2], kind="module", target=name, variable=chosen, parameters=given)
+
+
+def load(source: Source) -> Workflow:
+    """Run the module of a workflow and return its flat graph with parameters set."""
+    toml = _toml(source)
+    module, digest = _run_file(source) if source.kind == "file" else _import(source)
+    parameters = {**_declared(toml, source), **source.parameters}
+    graph = _graph(module, source, parameters)
+    return Workflow(graph=graph, source=source, digest=digest, toml=toml)
+
+
+def of_graph(graph: WorkflowGraph) -> Workflow:
+    """Wrap a graph that was drawn in this process."""
+    return Workflow(graph=graph.flatten(), source=None, digest="")
+
+
+def _run_file(source: Source) -> tuple[ModuleType, str]:
+    path = Path(source.target)
+    try:
+        code_bytes = path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"The file {source.target!r} cannot be read: {error.strerror}.", hint="Check its permissions.") from None
+    module = ModuleType(f"d4py_workflow_{path.stem if path.stem.isidentifier() else 'file'}")
+    module.__file__ = str(path)
+    # Registered, so that classes of the module can be pickled by name wherever the same file is loaded.
+    sys.modules[module.__name__] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    try:
+        exec(compile(code_bytes, str(path), "exec"), module.__dict__)
+    except SyntaxError as error:
+        raise LoadError(
+            f"{source.name}: syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line."
+        ) from None
+    except D4pyError:
+        raise
+    except ImportError as error:
+        raise LoadError(_imported(source, error), hint=f"Install {error.name!r} here." if error.name else "") from error
+    except Exception as error:
+        raise LoadError(_raised(source.target, error), hint="The workflow's own code failed while it was loaded.") from error
+    except SystemExit as error:
+        raise LoadError(f"{source.target} called exit({error.code}) while it was loaded.", hint="Guard it with if __name__ == '__main__'.") from None
+    return module, digest_of(path)
+
+
+def _import(source: Source) -> tuple[ModuleType, str]:
+    import importlib
+
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(source.target)
+    except ModuleNotFoundError as error:
+        if error.name and (source.target == error.name or source.target.startswith(f"{error.name}.")):
+            raise LoadError(f"There is no file, folder or module {source.target!r}.", hint=_near_file(Path(source.target))) from None
+        raise LoadError(_imported(source, error), hint=f"Install {error.name!r} here.") from error
+    except SyntaxError as error:
+        raise LoadError(f"Syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line.") from None
+    except D4pyError:
+        raise
+    except Exception as error:
+        raise LoadError(_raised(source.target, error), hint="The module's own code failed while it was imported.") from error
+    file = getattr(module, "__file__", None)
+    return module, digest_of(Path(file)) if file else ""
+
+
+def digest_of(path: Path) -> str:
+    """Return a digest of a workflow's code: the file and, for a folder with workflow.py, every .py and .toml in it."""
+    files = [path]
+    if path.name == "workflow.py":
+        files = sorted(file for pattern in ("*.py", "*.toml") for file in path.parent.rglob(pattern) if "__pycache__" not in file.parts)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> WorkflowGraph:
+    configure = getattr(module, "configure", None)
+    if source.variable is None and callable(configure):
+        graph = call_configure(configure, parameters)
+        if not isinstance(graph, WorkflowGraph):
+            raise LoadError(f"configure() of {source.target} returned {graph!r:.60}.", hint="It must return a WorkflowGraph.")
+        return graph.flatten()
+    graph = _chosen(module, source).flatten()
+    set_on_graph(graph, parameters)
+    return graph
+
+
+def _chosen(module: ModuleType, source: Source) -> WorkflowGraph:
+    graphs = {name: value for name, value in vars(module).items() if isinstance(value, WorkflowGraph)}
+    if source.variable is not None:
+        if source.variable not in graphs:
+            raise LoadError(
+                f"{source.target} has no graph {source.variable!r}; it has {listed(graphs)}.", hint=did_you_mean(source.variable, graphs)
+            )
+        return graphs[source.variable]
+    whole = {name: graph for name, graph in graphs.items() if not graph.inputmappings and not graph.outputmappings}
+    inner = {id(node) for graph in graphs.values() for node in graph.nodes}
+    tops = {id(graph): name for name, graph in whole.items() if id(graph) not in inner}
+    if not tops:
+        raise LoadError(
+            f"{source.target} defines no workflow graph.", hint="Assign one to a variable, or define configure() that returns one."
+        )
+    if len(tops) > 1:
+        names = sorted(tops.values())
+        raise LoadError(f"{source.target} defines {len(tops)} graphs: {listed(names)}.", hint=f"Choose one: {source.target}:{names[0]}.")
+    return graphs[next(iter(tops.values()))]
+
+
+def _toml(source: Source) -> Mapping[str, Any]:
+    if source.folder is None:
+        return {}
+    path = Path(source.folder) / "workflow.toml"
+    if not path.is_file():
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LoadError(f"{path} is not TOML: {error}.", hint="Mend that line.") from None
+
+
+def _declared(toml: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    declared = toml.get("parameters", {})
+    if not isinstance(declared, dict):
+        raise LoadError(f"[parameters] of {source.folder}/workflow.toml is not a table.", hint="Write name = default.")
+    if declared:
+        for name in source.parameters:
+            if name not in declared and "." not in name:
+                raise ParameterError(
+                    f"Workflow {source.name!r} has no parameter {name!r}; it has {listed(declared, limit=20)}.", hint=did_you_mean(name, declared)
+                )
+    return declared
+
+
+def _near_file(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path()
+    suggestion = did_you_mean(path.name, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
+    return suggestion or "Give a .py file, a folder with workflow.py, or package.module[:graph]."
+
+
+def _imported(source: Source, error: ImportError) -> str:
+    return f"{source.target} cannot be loaded: {error.msg}."
+
+
+def _raised(target: str, error: BaseException) -> str:
+    line = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == target:
+            line = f" line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return f"{target}{line} raised {type(error).__name__}: {error}."

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processing elements: what a user subclasses.
+
+The vocabulary is dispel4py's. A PE has named inputs and outputs, gets one value on one input per call, and writes any number of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from d4py.errors import GraphError, UnknownPort, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from d4py.graph.graph import WorkflowGraph
+
+Grouping = str | Sequence[object] | None
+Port = dict[str, Any]
+Emit = Callable[[Any], None]
+
+# Set by the engine or by the graph: not part of a PE's state.
+RUNTIME_ATTRIBUTES = frozenset({"_emit", "_logger", "_empty", "inputconnections", "outputconnections", "rank", "id", "name", "numprocesses"})
+
+
+class _Unbound(dict[str, Emit]):
+    def __missing__(self, name: str) -> Emit:
+        raise GraphError(f"write({name!r}) was called outside a run.", hint="Write in preprocess, process or postprocess.")
+
+
+class GenericPE:
+    """A processing element with any number of inputs and outputs."""
+
+    # What a class may promise or ask for; each can also be set on an object.
+    stateless: ClassVar[bool] = False
+    readonly: ClassVar[bool] = False
+    live: ClassVar[bool] = False
+    replay: ClassVar[str] = "rerun"
+    on_error: str = "fail"
+    pickleIgnore: Sequence[str] = ()  # noqa: N815 - dispel4py's name
+
+    inputconnections: dict[str, Port]
+    outputconnections: dict[str, Port]
+    _emit: Mapping[str, Emit] = _Unbound()
+    _logger: Callable[[str], None] | None = None
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        self.inputconnections = {}
+        self.outputconnections = {}
+        self.numprocesses = numprocesses
+        self.name = type(self).__name__
+        self.id: str | None = None
+        self.rank = 0
+
+    def _add_input(
+        self, name: str, grouping: Grouping = None, tuple_type: Sequence[str] | None = None, *, type: object = None
+    ) -> None:
+        """Declare an input. grouping: None (shuffle), "global", "all", or the elements that make the key."""
+        port: Port = {"name": name, "type": tuple_type, "hint": type}
+        if grouping is not None:
+            port["grouping"] = grouping
+        self.inputconnections[name] = port
+
+    def _add_output(self, name: str, tuple_type: Sequence[str] | None = None, *, type: object = None) -> None:
+        """Declare an output."""
+        self.outputconnections[name] = {"name": name, "type": tuple_type, "hint": type}
+
+    def preprocess(self) -> None:
+        """Prepare an instance; called at each start of it."""
+        self._preprocess()
+
+    def _preprocess(self) -> None:
+        pass
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        """Take one value, `{port: value}`; return None or `{output: value}`."""
+        return self._process(inputs)
+
+    def _process(self, inputs: Any) -> Any:
+        return None
+
+    def postprocess(self) -> None:
+        """Finish an instance when its streams have ended; what it writes travels on."""
+        self._postprocess()
+
+    def _postprocess(self) -> None:
+        pass
+
+    def write(self, name: str, data: Any, **_metadata: Any) -> None:
+        """Send a value on an output. The value is given away: don't change it afterwards."""
+        try:
+            emit = self._emit[name]
+        except KeyError:
+            raise UnknownPort(
+                f"PE {self.name!r} has no output {name!r}; it has {listed(self.outputconnections)}.",
+                hint=did_you_mean(name, self.outputconnections),
+            ) from None
+        emit(data)
+
+    def log(self, message: object) -> None:
+        """Write a line to the log of this instance."""
+        if self._logger is not None:
+            self._logger(str(message))
+
+    def snapshot(self) -> Any:
+        """Return the state to keep in a checkpoint: by default the attributes less `pickleIgnore`."""
+        left_out = RUNTIME_ATTRIBUTES.union(self.pickleIgnore)
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def restore(self, state: Any) -> None:
+        """Take back what `snapshot` returned; called after preprocess."""
+        self.__dict__.update(state)
+
+    def __rshift__(self, other: GenericPE | WorkflowGraph) -> WorkflowGraph:
+        from d4py.graph.graph import WorkflowGraph
+
+        return WorkflowGraph._starting_with(self) >> other
+
+    def __repr__(self) -> str:
+        return f"<PE {self.id or self.name}>"
+
+
+class IterativePE(GenericPE):
+    """One input, one output: `_process(value)` returns the output, or None for none."""
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_input("input")
+        self._add_output("output")
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        """Hand the bare value to `_process`."""
+        result = self._process(inputs["input"])
+        return None if result is None else {"output": result}
+
+
+class ProducerPE(GenericPE):
+    """No input, one output: `_process(inputs)` is called once per iteration."""
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_output("output")
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        """Run one iteration."""
+        result = self._process(inputs)
+        return None if result is None else {"output": result}
+
+
+class ConsumerPE(GenericPE):
+    """One input, no output: `_process(value)`."""
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_input("input")
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        """Hand the bare value to `_process`."""
+        self._process(inputs["input"])

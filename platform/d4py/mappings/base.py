@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mapping is: the contract of a room."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from d4py.graph.graph import WorkflowGraph
+from d4py.graph.inputs import Calls
+from d4py.graph.load import Workflow
+from d4py.mappings.outcome import Outcome
+from d4py.plan import Plan
+from d4py.runs import Folder, State
+from d4py.runs.board import Board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantees:
+    """What a mapping promises, as data: the table in the docs is made of it."""
+
+    parallel: str
+    stateless_death: str
+    stateful_death: str
+    supervisor_death: str
+    memory: str
+    arrays: str
+    live_stop: str = "drained, exit 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run is enacted; kept with the run."""
+
+    processes: int = 1
+    fuse: bool = True
+    checkpoint: float | None = None  # seconds between checkpoints; None: 10, then at most 3 % of the time
+    restarts: int = 3
+    window: int | None = None  # items of credit per channel, for tests
+    debug: bool = False  # detect values changed after they were written
+
+
+class Observer(Protocol):
+    """Watches a run from the supervising process."""
+
+    def begin(self, plan: Plan, board: Board, state: State) -> None:
+        """The run starts."""
+
+    def end(self) -> None:
+        """The run has ended, however."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enactment:
+    """Everything a mapping needs for one start of a run."""
+
+    workflow: Workflow
+    plan: Plan
+    folder: Folder
+    calls: dict[str, Calls]
+    options: Options
+    state: State
+    observers: Sequence[Observer] = field(default_factory=tuple)
+
+    @property
+    def readonly(self) -> frozenset[str]:
+        """PEs that promise to change nothing they receive."""
+        return frozenset(pe.id or "" for pe in self.workflow.graph.pes if pe.readonly)
+
+    @property
+    def live(self) -> bool:
+        """Whether a source never ends by itself."""
+        return any(pe.live for pe in self.workflow.graph.roots())
+
+
+class Mapping(ABC):
+    """An engine that enacts plans."""
+
+    name: ClassVar[str]
+    guarantees: ClassVar[Guarantees]
+    default_processes: ClassVar[int | None] = None  # None: the processors of this machine
+
+    @abstractmethod
+    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+        """Return the plan of a flat graph for this mapping."""
+
+    @abstractmethod
+    def enact(self, enactment: Enactment) -> Outcome:
+        """Run a plan to its end, or to its next stop."""

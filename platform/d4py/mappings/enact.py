@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Begin a run on a mapping, or resume one, and tell how it ended."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Mapping as Mapping_
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from d4py.errors import InputError, StateError, UsageError, WorkflowFailed
+from d4py.graph import inputs as given
+from d4py.graph.check import check as check_graph
+from d4py.graph.graph import WorkflowGraph
+from d4py.graph.load import Source, Workflow, find, load, of_graph
+from d4py.graph.policy import Policy
+from d4py.mappings.base import Enactment, Mapping, Observer, Options
+from d4py.mappings.find import get
+from d4py.mappings.outcome import Outcome
+from d4py.runs import Folder, State, Status, home, new_id, process
+from d4py.runs.books import Books, audit
+from d4py.runs.outputs import Outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a run ended and what it gave."""
+
+    run_id: str
+    folder: Path
+    mapping: str
+    status: Status
+    exit_code: int
+    seconds: float
+    books: Books
+    outputs: Outputs
+    error: str = ""
+    traceback: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Items read, written and in quarantine, and instances, per PE."""
+        return self.books.counts
+
+
+def run(
+    workflow: WorkflowGraph | Workflow | str,
+    mapping: str = "simple",
+    *,
+    processes: int | None = None,
+    inputs: Mapping_[Any, Any] | int | None = None,
+    parameters: Mapping_[str, Any] | None = None,
+    run_dir: str | Path | None = None,
+    run_id: str | None = None,
+    on_error: Mapping_[str, str] | str | None = None,
+    observers: Sequence[Observer] = (),
+    check: bool = True,
+    **options: Any,
+) -> Result:
+    """Run a workflow here and wait. check: raise WorkflowFailed where a PE failed. options: the fields of `Options`."""
+    engine = get(mapping)
+    if isinstance(workflow, str):
+        workflow = load(find(workflow, parameters=parameters))
+    elif isinstance(workflow, WorkflowGraph):
+        workflow = of_graph(workflow)
+    calls = given.resolve(workflow.graph, inputs)
+    set_policies(workflow.graph, on_error)
+    warnings = check_graph(workflow.graph, [name for name, value in calls.items() if value or isinstance(value, list)])
+    settled = _options(engine, processes, options)
+    plan = engine.layout(workflow.graph, settled)
+    name = run_id or new_id()
+    folder = Folder.create(Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error))
+    folder.write_plan(plan)
+    folder.keep_inputs(_pickled_calls(calls))
+    state = State(run=name, mapping=mapping, workflow=workflow.name, created=_now(), warnings=warnings)
+    enactment = Enactment(
+        workflow=workflow, plan=plan, folder=folder, calls=calls, options=settled, state=state, observers=tuple(observers)
+    )
+    return _enacted(engine, enactment, check=check)
+
+
+def resume(
+    folder: Folder,
+    *,
+    mapping: str | None = None,
+    processes: int | None = None,
+    accept_changes: bool = False,
+    observers: Sequence[Observer] = (),
+    check: bool = True,
+) -> Result:
+    """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed."""
+    state = folder.state()
+    if not state.status.over:
+        raise StateError(f"The run {state.run!r} is still running (process {state.pid}).", hint=f"Wait for it: d4py wait {state.run}.")
+    commit = folder.last_commit()
+    if commit is not None and commit.final:
+        raise StateError(f"The run {state.run!r} is complete.", hint=f"Its results: d4py outputs {state.run}.")
+    description = folder.description()
+    if description["source"] is None:
+        raise StateError(f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again.")
+    engine = get(mapping or description["mapping"])
+    workflow = load(Source(**description["source"]))
+    if workflow.digest != description["digest"] and not accept_changes:
+        raise StateError(f"The code of {workflow.name!r} has changed since the run {state.run!r} began.", hint="Continue all the same with --accept-changes.")
+    set_policies(workflow.graph, description["on_error"])
+    kept = Options(**description["options"])
+    settled = _options(engine, processes or kept.processes, {name: value for name, value in asdict(kept).items() if name != "processes"})
+    state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
+    state.mapping = engine.name
+    enactment = Enactment(
+        workflow=workflow,
+        plan=folder.plan(),
+        folder=folder,
+        calls=pickle.loads(folder.inputs()),  # noqa: S301 - this run's own file
+        options=settled,
+        state=state,
+        observers=tuple(observers),
+    )
+    return _enacted(engine, enactment, check=check)
+
+
+def set_policies(graph: WorkflowGraph, on_error: Mapping_[str, str] | str | None) -> None:
+    """Set error policies: one for all PEs, or by PE id or name."""
+    if on_error is None:
+        return
+    if isinstance(on_error, str):
+        Policy.parse(on_error, of="The run")
+        for pe in graph.pes:
+            pe.on_error = on_error
+        return
+    for name, text in on_error.items():
+        found = [pe for pe in graph.pes if name in (pe.id, pe.name)]
+        if not found:
+            raise UsageError(f"There is no PE {name!r} to set a policy for.", hint=f"There is {', '.join(pe.id or '' for pe in graph.pes)}.")
+        for pe in found:
+            Policy.parse(text, of=f"PE {name!r}")
+            pe.on_error = text
+
+
+def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
+    state, folder = enactment.state, enactment.folder
+    state.pid, state.host = os.getpid(), process.here()
+    state.pid_start, state.started = process.started(state.pid), _now()
+    state.status = Status.STARTING
+    folder.write_state(state)
+    began = time.monotonic()
+    try:
+        outcome = engine.enact(enactment)
+    except BaseException as error:
+        state.error = f"{type(error).__name__}: {error}"
+        _close(enactment, Outcome(status=Status.FAILED, reason=state.error), began)
+        raise
+    result = _close(enactment, outcome, began)
+    if check and result.status is Status.FAILED:
+        raise WorkflowFailed(result.error, hint=result.traceback and f"\n{result.traceback}")
+    return result
+
+
+def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
+    state, folder = enactment.state, enactment.folder
+    books = audit(folder)
+    state.status = outcome.status
+    state.ended, state.seconds = _now(), state.seconds + time.monotonic() - began
+    state.error = outcome.reason if outcome.status is not Status.DONE else ""
+    state.traceback = outcome.failure.traceback if outcome.failure else ""
+    state.exit_code = _exit_code(outcome.status, books)
+    if state.exit_code == 6:
+        state.error = "The books do not balance."
+    folder.write_books(books.to_json())
+    folder.write_state(state)
+    return result_of(folder, state, books)
+
+
+def result_of(folder: Folder, state: State, books: Books) -> Result:
+    """Return the result of a run from what its folder says."""
+    return Result(
+        run_id=state.run,
+        folder=folder.path,
+        mapping=state.mapping,
+        status=state.status,
+        exit_code=state.exit_code if state.exit_code is not None else 5,
+        seconds=state.seconds,
+        books=books,
+        outputs=Outputs(folder),
+        error=state.error,
+        traceback=state.traceback,
+        warnings=tuple(state.warnings),
+    )
+
+
+def _exit_code(status: Status, books: Books) -> int:
+    if status is Status.FAILED:
+        return 3
+    if not books.balanced:
+        return 6
+    if status is not Status.DONE:
+        return 5
+    return 4 if books.quarantined else 0
+
+
+def _options(engine: Mapping, processes: int | None, options: Mapping_[str, Any]) -> Options:
+    if processes is None:
+        processes = engine.default_processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not isinstance(processes, int) or processes < 1:
+        raise UsageError(f"The number of processes is {processes!r}.", hint="Give -n a whole number of at least 1.")
+    try:
+        return replace(Options(processes=processes), **options)
+    except TypeError as error:
+        raise UsageError(f"{error}.", hint="Options are the fields of d4py.mappings.Options.") from None
+
+
+def _description(name: str, workflow: Workflow, mapping: str, options: Options, on_error: object) -> dict[str, Any]:
+    return {
+        "id": name,
+        "source": asdict(workflow.source) if workflow.source else None,
+        "digest": workflow.digest,
+        "mapping": mapping,
+        "options": asdict(options),
+        "on_error": on_error,
+        "created": _now(),
+    }
+
+
+def _pickled_calls(calls: dict[str, Any]) -> bytes:
+    try:
+        return pickle.dumps(calls, protocol=5)
+    except Exception as error:  # noqa: BLE001 - a value's own reduction may raise anything
+        raise InputError(f"The input data cannot be kept: {error}.", hint="Give plain data.") from None
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+__all__ = ["Result", "result_of", "resume", "run", "set_policies"]

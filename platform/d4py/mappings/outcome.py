@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How one start of a run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from d4py.engine.failure import Failure
+from d4py.runs import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`failure` where a PE raised; `reason` where the run could not go on for another cause."""
+
+    status: Status
+    failure: Failure | None = None
+    reason: str = ""

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a graph in this thread: a source's item goes through the whole graph before the next leaves the source."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from d4py.engine.coordinator import Commit
+from d4py.engine.link import Abandon, Event, Part, Report, RunOver
+from d4py.engine.runner import Runner
+from d4py.graph.graph import WorkflowGraph
+from d4py.items import Frame
+from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.local_link import LocalLink
+from d4py.mappings.outcome import Outcome
+from d4py.mappings.signals import Stop, caught
+from d4py.mappings.supervisor import Supervisor, kept
+from d4py.plan import Plan
+from d4py.plan.layout import layout_whole
+
+_FRAMES_PER_PE = 6  # of Python's stack, generously, where each PE writes within its call
+
+
+class Simple(Mapping):
+    """One process, one thread."""
+
+    name = "simple"
+    default_processes = 1
+    guarantees = Guarantees(
+        parallel="no",
+        stateless_death="the process is the run: resume continues from the last checkpoint",
+        stateful_death="the same",
+        supervisor_death="the same",
+        memory="one item at a time",
+        arrays="passed by reference",
+    )
+
+    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+        """One cell with one instance of each PE."""
+        return layout_whole(graph)
+
+    def enact(self, enactment: Enactment) -> Outcome:
+        """Run in this thread."""
+        depth = _FRAMES_PER_PE * len(enactment.plan.instances) + 1000
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, depth))
+        try:
+            with caught() as stops:
+                return _Solo(enactment, stops).run()
+        finally:
+            sys.setrecursionlimit(limit)
+
+
+class _Solo:
+    """Crew and link of the only cell."""
+
+    def __init__(self, enactment: Enactment, stops: deque[Stop]) -> None:
+        self.enactment = enactment
+        self.stops = stops
+        self.events: deque[Event] = deque()
+        self.supervisor = Supervisor(enactment, self)
+
+    def run(self) -> Outcome:
+        """Run the cell to its end."""
+        supervisor, enactment = self.supervisor, self.enactment
+        start = supervisor.start
+        part = enactment.folder.part(start.parts[0]) if start else None
+        supervisor.begin()
+        link = _SoloLink(self, part)
+        try:
+            pes = {instance.rank: pe for instance in enactment.plan.instances for pe in enactment.workflow.graph.pes if pe.id == instance.pe}
+            Runner(enactment.plan, 0, pes, link, generation=supervisor.generation, calls=enactment.calls, start=part, readonly=enactment.readonly).run()
+        finally:
+            link.close()
+            supervisor.end()
+        assert supervisor.outcome is not None
+        return supervisor.outcome
+
+    def tell(self, cell: int, event: Event) -> None:
+        """Queue an event."""
+        self.events.append(event)
+
+    def restart(self, generation: int, start: Commit | None) -> None:
+        """There is nobody to restart: the process is the run."""
+        self.supervisor.fail(None, "A frame went missing inside one process; this is a defect of d4py.")
+
+    def dismiss(self) -> None:
+        """End the cell."""
+        self.events.append(RunOver())
+
+    def abandon(self) -> None:
+        """End the cell in the middle of what it does."""
+        self.events.append(Abandon())
+
+    def serve(self) -> Sequence[Event]:
+        """Let the supervisor work; return what it tells the cell."""
+        while self.stops:
+            self.supervisor.stop(self.stops.popleft())
+        self.supervisor.tick(time.monotonic())
+        if not self.events:
+            return ()
+        events = list(self.events)
+        self.events.clear()
+        return events
+
+
+class _SoloLink(LocalLink):
+    copies = False
+
+    def __init__(self, solo: _Solo, start: Part | None) -> None:
+        enactment, supervisor = solo.enactment, solo.supervisor
+        super().__init__(enactment.folder, enactment.plan, supervisor.board, 0, supervisor.generation, start)
+        self.solo = solo
+
+    def send(self, frame: Frame) -> int:
+        """There are no channels."""
+        raise AssertionError("one cell has no channels")
+
+    def acknowledge(self, channel: int, number: int, credit: int) -> None:
+        """There are no channels."""
+        raise AssertionError("one cell has no channels")
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        """Serve; where there is nothing to do but wait, sleep a little."""
+        events = self.solo.serve()
+        if not events and wait:
+            time.sleep(min(wait, 0.05) if wait > 0 else 0.05)
+        return events
+
+    def report(self, report: Report) -> None:
+        """Hand a report to the supervisor."""
+        self.solo.supervisor.handle(kept(self.folder, report))

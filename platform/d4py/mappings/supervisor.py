@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Obeys the coordinator of a run: keeps its commits, its state and its clock. One per run, in the process that was asked to run it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from d4py.engine.coordinator import AskBarriers, Commit, Complete, Coordinator, Fail, Instruction, MakeCommit, Rewind, Suspended
+from d4py.engine.failure import Failure
+from d4py.engine.link import BarrierAsked, CannotSnapshot, Drain, Event, Failed, Lost, Snapshotted
+from d4py.engine.link import Report as CellReport
+from d4py.mappings.base import Enactment
+from d4py.mappings.outcome import Outcome
+from d4py.mappings.signals import Stop
+from d4py.runs import Folder, Status
+from d4py.runs.board import Board
+
+FIRST_CHECKPOINT = 10.0
+_SHARE = 0.03  # of the time that checkpoints may cost
+_TICK = 0.2
+_HEARTBEAT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartKept:
+    """A cell's part is durable."""
+
+    generation: int
+    cell: int
+    epoch: int
+    key: str
+    final: bool
+
+
+Message = PartKept | CannotSnapshot | Failed | Lost
+
+
+def kept(folder: Folder, report: CellReport) -> Message:
+    """Make a part durable where the cell lives; anything else is passed on as it is."""
+    if isinstance(report, Snapshotted):
+        part = report.part
+        return PartKept(part.generation, part.cell, part.epoch, folder.write_part(part), part.final)
+    return report
+
+
+class Crew(Protocol):
+    """What a supervisor asks of its mapping."""
+
+    def tell(self, cell: int, event: Event) -> None:
+        """Give an event to a cell."""
+
+    def restart(self, generation: int, start: Commit | None) -> None:
+        """Start all cells anew, in a new generation, from a commit."""
+
+    def dismiss(self) -> None:
+        """The run is over: let all cells end."""
+
+    def abandon(self) -> None:
+        """Give up what runs, at once."""
+
+
+class Supervisor:
+    """Runs the coordinator for one start of a run."""
+
+    def __init__(self, enactment: Enactment, crew: Crew) -> None:
+        self.enactment = enactment
+        self.folder = enactment.folder
+        self.crew = crew
+        plan, folder = enactment.plan, enactment.folder
+        self.start = folder.last_commit()
+        self.generation = folder.generation() + 1
+        folder.begin_generation(self.generation, self.start)
+        self.coordinator = Coordinator(
+            [cell.index for cell in plan.cells],
+            [cell.index for cell in plan.cells if cell.source],
+            generation=self.generation,
+            start=self.start,
+            finished=folder.finished_parts(self.start),
+            restarts=enactment.options.restarts,
+        )
+        self.board = Board(folder.path / "board", len(plan.instances), len(plan.cells), create=True)
+        self.outcome: Outcome | None = None
+        self._asked = 0.0
+        self._interval = enactment.options.checkpoint or FIRST_CHECKPOINT
+        self._due = time.monotonic() + self._interval
+        self._next_tick = 0.0
+        self._next_heartbeat = time.monotonic() + _HEARTBEAT
+        self._stops = 0
+        self._seen: set[str] = set()
+        self._cancelled = False
+
+    def begin(self) -> None:
+        """Tell the world that the run goes on."""
+        state = self.enactment.state
+        state.status, state.generation = Status.RUNNING, self.generation
+        self.folder.write_state(state)
+        for observer in self.enactment.observers:
+            observer.begin(self.enactment.plan, self.board, state)
+
+    def end(self) -> None:
+        """Let the observers go."""
+        for observer in self.enactment.observers:
+            observer.end()
+        self.board.close()
+
+    def handle(self, message: Message) -> None:
+        """Take a message of a cell."""
+        if self.outcome is not None:
+            return
+        coordinator = self.coordinator
+        match message:
+            case PartKept(generation, cell, _, key, True):
+                self._obey(coordinator.final(generation, cell, key))
+            case PartKept(generation, cell, epoch, key, False):
+                self._obey(coordinator.part(generation, cell, epoch, key))
+            case CannotSnapshot(reason):
+                coordinator.cannot_snapshot(reason)
+                self._warn(f"This run takes no checkpoints: {reason}")
+            case Failed(failure):
+                self._fail(failure, failure.title)
+            case Lost(reason):
+                self.died(reason)
+
+    def died(self, reason: str) -> None:
+        """A cell is dead or a frame is missing."""
+        if self.outcome is None:
+            self._obey(self.coordinator.died(reason))
+
+    def fail(self, failure: Failure | None, reason: str) -> None:
+        """End the run for a reason that no restart mends."""
+        if self.outcome is None:
+            self._fail(failure, reason)
+
+    def tick(self, now: float) -> None:
+        """Do what is due: checkpoints, requests of other processes, the heartbeat."""
+        if now < self._next_tick or self.outcome is not None:
+            return
+        self._next_tick = now + _TICK
+        if now >= self._due:
+            self._checkpoint(now)
+        self._requests()
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + _HEARTBEAT
+            self.folder.write_state(self.enactment.state)
+
+    @property
+    def patience(self) -> float:
+        """How long a mapping may wait for messages before it calls `tick`."""
+        return _TICK
+
+    def stop(self, stop: Stop) -> None:
+        """Ctrl-C, SIGTERM or SIGUSR1 came. The first stops in good order, a second at once."""
+        self._stops += 1
+        if self._stops > 1:
+            self._end(Outcome(status=Status.STOPPED, reason="stopped at once"))
+        elif stop is Stop.INTERRUPT and self.enactment.live:
+            self._drain()
+        else:
+            self._obey(self.coordinator.suspend())
+
+    def _requests(self) -> None:
+        """Obey what other processes ask for by a file: cancel, suspend, snapshot."""
+        for request in self.folder.requests():
+            if request in self._seen:
+                continue
+            self._seen.add(request)
+            kind = request.partition("-")[0]
+            if kind == "snapshot":
+                self._checkpoint(time.monotonic())
+            elif kind == "suspend":
+                self._obey(self.coordinator.suspend())
+            elif kind == "cancel" and self.enactment.live and not self._cancelled:
+                self._cancelled = True
+                self._drain()
+            elif kind == "cancel":
+                self._end(Outcome(status=Status.CANCELLED, reason="cancelled"))
+
+    def _drain(self) -> None:
+        for cell in self.enactment.plan.cells:
+            self.crew.tell(cell.index, Drain())
+
+    def _checkpoint(self, now: float) -> None:
+        self._due = now + self._interval
+        self._asked = now
+        self._obey(self.coordinator.due())
+
+    def _obey(self, instructions: Iterable[Instruction]) -> None:
+        for instruction in list(instructions):
+            match instruction:
+                case AskBarriers(epoch, cells):
+                    for cell in cells:
+                        self.crew.tell(cell, BarrierAsked(epoch))
+                case MakeCommit(commit):
+                    self._commit(commit)
+                case Rewind(generation, start, reason):
+                    self._warn(f"{reason} Going back to {f'checkpoint {start.epoch}' if start else 'the start'}.")
+                    self.folder.begin_generation(generation, start)
+                    self.generation = self.enactment.state.generation = generation
+                    self.crew.restart(generation, start)
+                case Complete():
+                    self._end(Outcome(status=Status.DONE))
+                case Suspended():
+                    self._end(Outcome(status=Status.STOPPED, reason="stopped after a checkpoint"))
+                case Fail(reason):
+                    self._fail(None, reason)
+
+    def _commit(self, commit: Commit) -> None:
+        self.folder.write_commit(commit)
+        self.enactment.state.epoch = commit.epoch
+        self._obey(self.coordinator.committed(commit))
+        if self._asked and self.enactment.options.checkpoint is None:
+            now = time.monotonic()
+            self._interval = max(FIRST_CHECKPOINT, (now - self._asked) / _SHARE)
+            self._due = now + self._interval
+
+    def _warn(self, text: str) -> None:
+        self.enactment.state.warnings.append(text)
+        self.folder.log(text)
+
+    def _fail(self, failure: Failure | None, reason: str) -> None:
+        self._end(Outcome(status=Status.FAILED, failure=failure, reason=reason))
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        if outcome.status is Status.DONE:
+            self.crew.dismiss()
+        else:
+            self.crew.abandon()

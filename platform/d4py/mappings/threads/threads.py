@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cells as threads, joined by in-process queues. Parallel where PEs release the interpreter's lock, or Python has none."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from d4py.engine.coordinator import Commit
+from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
+from d4py.engine.runner import Runner
+from d4py.errors import NotPicklable
+from d4py.graph.graph import WorkflowGraph
+from d4py.graph.pe import GenericPE
+from d4py.items import Frame
+from d4py.items.copying import sized
+from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.local_link import LocalLink
+from d4py.mappings.outcome import Outcome
+from d4py.mappings.signals import caught
+from d4py.mappings.supervisor import Message, Supervisor, kept
+from d4py.plan import Plan, layout
+
+_GRACE = 1.0  # seconds that a thread in a long call gets to notice the end
+
+
+class Threads(Mapping):
+    """One process, a thread a cell."""
+
+    name = "threads"
+    guarantees = Guarantees(
+        parallel="where PEs release the interpreter's lock",
+        stateless_death="the process is the run: resume continues from the last checkpoint",
+        stateful_death="the same",
+        supervisor_death="the same",
+        memory="bounded by credit on each channel",
+        arrays="passed by reference",
+    )
+
+    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+        """As many instances as N processes would have."""
+        return layout(graph, options.processes, fuse=options.fuse)
+
+    def enact(self, enactment: Enactment) -> Outcome:
+        """Run in threads, watched from this one."""
+        return _Crew(enactment).run()
+
+
+class _Crew:
+    """The threads of a run and their queues."""
+
+    def __init__(self, enactment: Enactment) -> None:
+        self.enactment = enactment
+        self.inbox: SimpleQueue[Message | None] = SimpleQueue()
+        self.boxes: list[SimpleQueue[Event]] = [SimpleQueue() for _ in enactment.plan.cells]
+        self.supervisor = Supervisor(enactment, self)
+        self.readers = [channel.reader_cell for channel in enactment.plan.channels]
+        self.writers = [channel.writer_cell for channel in enactment.plan.channels]
+
+    def run(self) -> Outcome:
+        """Start the threads and supervise them."""
+        supervisor, enactment = self.supervisor, self.enactment
+        start = supervisor.start
+        pes = _instances(enactment)
+        with caught(wake=lambda: self.inbox.put(None)) as stops:
+            supervisor.begin()
+            threads = [
+                threading.Thread(target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True)
+                for cell in enactment.plan.cells
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                while supervisor.outcome is None:
+                    try:
+                        message = self.inbox.get(timeout=supervisor.patience)
+                        if message is not None:
+                            supervisor.handle(message)
+                    except Empty:
+                        pass
+                    while stops:
+                        supervisor.stop(stops.popleft())
+                    supervisor.tick(time.monotonic())
+                until = time.monotonic() + _GRACE
+                for thread in threads:
+                    thread.join(max(0.0, until - time.monotonic()))
+            finally:
+                supervisor.end()
+        return supervisor.outcome
+
+    def tell(self, cell: int, event: Event) -> None:
+        """Give an event to a cell."""
+        self.boxes[cell].put(event)
+
+    def restart(self, generation: int, start: Commit | None) -> None:
+        """Threads do not die, so there is nothing to restart."""
+        self.supervisor.fail(None, "A frame went missing inside one process.")
+
+    def dismiss(self) -> None:
+        """End all threads."""
+        for box in self.boxes:
+            box.put(RunOver())
+
+    def abandon(self) -> None:
+        """End all threads at their next write or wait."""
+        for box in self.boxes:
+            box.put(Abandon())
+
+    def _live(self, cell: int, pes: dict[int, GenericPE], start: Commit | None) -> None:
+        part = self.enactment.folder.part(start.parts[cell]) if start else None
+        link = _ThreadLink(self, cell, part)
+        try:
+            enactment = self.enactment
+            own = {rank: pes[rank] for rank in enactment.plan.cells[cell].instances}
+            Runner(
+                enactment.plan,
+                cell,
+                own,
+                link,
+                generation=self.supervisor.generation,
+                calls=enactment.calls,
+                start=part,
+                window=enactment.options.window,
+                readonly=enactment.readonly,
+            ).run()
+        except BaseException as error:  # noqa: BLE001 - a thread must not vanish silently
+            self.inbox.put(_defect(error))
+        finally:
+            link.close()
+
+
+class _ThreadLink(LocalLink):
+    copies = False
+
+    def __init__(self, crew: _Crew, cell: int, start: Part | None) -> None:
+        enactment, supervisor = crew.enactment, crew.supervisor
+        super().__init__(enactment.folder, enactment.plan, supervisor.board, cell, supervisor.generation, start)
+        self.crew = crew
+        self.box = crew.boxes[cell]
+
+    def send(self, frame: Frame) -> int:
+        """Put a frame into its reader's queue."""
+        self.crew.boxes[self.crew.readers[frame.channel]].put(FrameArrived(frame))
+        return sized(frame.items[0]) * len(frame.items) if frame.items else 0
+
+    def acknowledge(self, channel: int, number: int, credit: int) -> None:
+        """Put an acknowledgement into the writer's queue."""
+        self.crew.boxes[self.crew.writers[channel]].put(Acknowledged(channel, number, credit))
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        """Return what is in the queue."""
+        events: list[Event] = []
+        try:
+            if wait:
+                events.append(self.box.get(timeout=wait if wait > 0 else None))
+            while True:
+                events.append(self.box.get_nowait())
+        except Empty:
+            return events
+
+    def report(self, report: Report) -> None:
+        """Hand a report to the supervisor."""
+        self.crew.inbox.put(kept(self.folder, report))
+
+
+def _instances(enactment: Enactment) -> dict[int, GenericPE]:
+    """Return an object of its own for each instance: the PE itself for the first, copies for the others."""
+    by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
+    pes: dict[int, GenericPE] = {}
+    for instance in reversed(enactment.plan.instances):
+        pe = by_id[instance.pe]
+        if instance.number == 0:
+            pes[instance.rank] = pe
+            continue
+        try:
+            pes[instance.rank] = copy.deepcopy(pe)
+        except Exception as error:
+            raise NotPicklable(
+                f"PE {instance.pe!r} cannot be copied for {instance.of} instances: {error}.", hint="Make what cannot be copied in preprocess."
+            ) from error
+    return pes
+
+
+def _defect(error: BaseException) -> Message:
+    from d4py.engine.failure import describe
+    from d4py.engine.link import Failed
+
+    return Failed(describe(error, pe="(engine)", instance="(engine)", during="running"))

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a graph and N to a plan: instances, fused cells, channels, places."""
+
+from __future__ import annotations
+
+from d4py.graph.check import ordered
+from d4py.graph.graph import Connection, WorkflowGraph
+from d4py.graph.pe import GenericPE
+from d4py.plan.allocate import allocate, grouping_of
+from d4py.plan.plan import VERSION, Cell, Channel, Instance, Plan, Route
+
+_Copy = tuple[str, int]  # PE id, instance number
+
+
+def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True) -> Plan:
+    """Lay a flat graph out on N processes. One-to-one chains are fused when there are more instances than processes."""
+    order = ordered(graph)
+    allocation = allocate(graph, processes)
+    counts = allocation.counts
+    crowded = sum(counts.values()) > processes
+    joined = _one_to_one(graph, counts) if fuse and crowded else []
+    groups = _groups(order, counts, joined)
+    return _plan(graph, order, counts, groups, joined, processes, allocation.notes)
+
+
+def layout_whole(graph: WorkflowGraph) -> Plan:
+    """Lay a flat graph out as one cell in one process: one instance of each PE, every connection fused."""
+    order = ordered(graph)
+    counts = {pe.id or "": 1 for pe in graph.pes}
+    groups = [[(pe.id or "", 0) for pe in order]]
+    return _plan(graph, order, counts, groups, list(graph.connections), 1, ())
+
+
+def _one_to_one(graph: WorkflowGraph, counts: dict[str, int]) -> list[Connection]:
+    """Return the connections whose writer feeds nobody else and whose reader is fed by nobody else, instance by instance."""
+    leaving: dict[int, int] = {}
+    arriving: dict[int, int] = {}
+    for edge in graph.connections:
+        leaving[id(edge.writer)] = leaving.get(id(edge.writer), 0) + 1
+        arriving[id(edge.reader)] = arriving.get(id(edge.reader), 0) + 1
+    joined = []
+    for edge in graph.connections:
+        writer, reader = _pe(edge.writer), _pe(edge.reader)
+        if leaving[id(writer)] > 1 or arriving[id(reader)] > 1:
+            continue
+        pair = counts[writer.id or ""], counts[reader.id or ""]
+        if pair == (1, 1) or (pair[0] == pair[1] and grouping_of(reader, edge.input)[0] == "shuffle"):
+            joined.append(edge)
+    return joined
+
+
+def _groups(order: list[GenericPE], counts: dict[str, int], joined: list[Connection]) -> list[list[_Copy]]:
+    """Group copies into cells along the joined connections, in the order of the graph."""
+    previous = {_pe(edge.reader).id or "": _pe(edge.writer).id or "" for edge in joined}
+    groups: dict[_Copy, list[_Copy]] = {}
+    for pe in order:
+        name = pe.id or ""
+        for number in range(counts[name]):
+            group = groups[previous[name], number] if name in previous else []
+            group.append((name, number))
+            groups[name, number] = group
+    unique: dict[int, list[_Copy]] = {id(group): group for group in groups.values()}
+    return list(unique.values())
+
+
+def _plan(
+    graph: WorkflowGraph,
+    order: list[GenericPE],
+    counts: dict[str, int],
+    groups: list[list[_Copy]],
+    joined: list[Connection],
+    processes: int,
+    notes: tuple[str, ...],
+) -> Plan:
+    by_id = {pe.id or "": pe for pe in order}
+    roots = {pe.id or "" for pe in graph.roots()}
+    cell_of = {copy: index for index, group in enumerate(groups) for copy in group}
+    copies = [(pe.id or "", number) for pe in order for number in range(counts[pe.id or ""])]
+    rank_of = {copy: rank for rank, copy in enumerate(copies)}
+    instances = tuple(
+        Instance(rank=rank, pe=name, number=number, of=counts[name], cell=cell_of[name, number]) for rank, (name, number) in enumerate(copies)
+    )
+    places = _places(groups, processes)
+    cells = tuple(
+        Cell(
+            index=index,
+            instances=tuple(rank_of[copy] for copy in group),
+            process=places[index],
+            stateless=all(by_id[name].stateless for name, _ in group),
+            source=all(name in roots for name, _ in group[:1]),
+        )
+        for index, group in enumerate(groups)
+    )
+    routes = _routes(graph, counts, joined)
+    channels = _channels(routes, counts, rank_of, cell_of)
+    return Plan(
+        version=VERSION, processes=processes, instances=instances, cells=cells, routes=routes, channels=channels, notes=notes
+    )
+
+
+def _routes(graph: WorkflowGraph, counts: dict[str, int], joined: list[Connection]) -> tuple[Route, ...]:
+    fused = {id(edge) for edge in joined}
+    routes: list[Route] = []
+    for edge in graph.connections:
+        writer, reader = _pe(edge.writer), _pe(edge.reader)
+        kind, key = grouping_of(reader, edge.input)
+        routes.append(
+            Route(
+                index=len(routes),
+                writer=writer.id or "",
+                output=edge.output,
+                reader=reader.id or "",
+                input=edge.input,
+                grouping=kind,
+                key=key,
+                fused=id(edge) in fused,
+            )
+        )
+    for pe in graph.pes:
+        name = pe.id or ""
+        keyed = any(route.reader == name and route.grouping in ("key", "all") for route in routes)
+        if counts[name] > 1 and hasattr(pe, "merge") and not keyed:
+            routes.append(Route(index=len(routes), writer=name, output="", reader=name, input="", grouping="merge"))
+    return tuple(routes)
+
+
+def _channels(
+    routes: tuple[Route, ...], counts: dict[str, int], rank_of: dict[_Copy, int], cell_of: dict[_Copy, int]
+) -> tuple[Channel, ...]:
+    channels: list[Channel] = []
+    for route in routes:
+        if route.fused:
+            continue
+        merging = route.grouping == "merge"
+        for writer in range(1 if merging else 0, counts[route.writer]):
+            for reader in range(1 if merging else counts[route.reader]):
+                if route.grouping == "global" and reader > 0:
+                    continue
+                source, target = (route.writer, writer), (route.reader, reader)
+                channels.append(
+                    Channel(
+                        index=len(channels),
+                        route=route.index,
+                        writer=rank_of[source],
+                        reader=rank_of[target],
+                        writer_cell=cell_of[source],
+                        reader_cell=cell_of[target],
+                    )
+                )
+    return tuple(channels)
+
+
+def _places(groups: list[list[_Copy]], processes: int) -> list[int]:
+    """Give each cell a process: its own where there are enough, else the n-th copy of a PE goes to the n-th process, the rest to the emptiest."""
+    if len(groups) <= processes:
+        return list(range(len(groups)))
+    load = [0] * processes
+    places = [0] * len(groups)
+    numbers = {name: max(number for group in groups for other, number in group if other == name) for group in groups for name, _ in group[:1]}
+    for index, group in enumerate(groups):
+        name, number = group[0]
+        if numbers[name] > 0:
+            places[index] = number % processes
+            load[places[index]] += 1
+    for index, group in enumerate(groups):
+        if numbers[group[0][0]] == 0:
+            places[index] = min(range(processes), key=lambda process: (load[process], process))
+            load[places[index]] += 1
+    return places
+
+
+def _pe(node: object) -> GenericPE:
+    assert isinstance(node, GenericPE), "the graph is flat"
+    return node

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: instances of PEs, cells of fused instances, the channels between cells, and where each cell lives.
+
+Frozen at the first start and kept with the run; it prints as JSON and is read back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+VERSION = 1
+PARTITIONS = 256  # of the keys of a group-by; a keyed PE can have at most as many instances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One running copy of a PE: number `number` of `of`. `rank` is unique in the plan."""
+
+    rank: int
+    pe: str
+    number: int
+    of: int
+    cell: int
+
+    @property
+    def label(self) -> str:
+        """How messages and logs name it."""
+        return self.pe if self.of == 1 else f"{self.pe}[{self.number}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Instances that run as one, depth first: what has a thread, a state and a part in each checkpoint.
+
+    Instances are in the order of the graph, writers first. A cell with roots is a source, unless something feeds it.
+    """
+
+    index: int
+    instances: tuple[int, ...]
+    process: int
+    stateless: bool
+    source: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One connection of the graph: how its items find an instance. `fused` where writer and reader are in one cell."""
+
+    index: int
+    writer: str
+    output: str
+    reader: str
+    input: str
+    grouping: str  # "shuffle", "key", "global", "all", or "merge" (partial states to the first instance)
+    key: tuple[Any, ...] = ()
+    fused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """Items of one route from one instance to another, in order."""
+
+    index: int
+    route: int
+    writer: int
+    reader: int
+    writer_cell: int
+    reader_cell: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What runs where."""
+
+    version: int
+    processes: int
+    instances: tuple[Instance, ...]
+    cells: tuple[Cell, ...]
+    routes: tuple[Route, ...]
+    channels: tuple[Channel, ...]
+    notes: tuple[str, ...] = ()
+
+    def instances_of(self, pe: str) -> tuple[Instance, ...]:
+        """Return the instances of a PE, by number."""
+        return tuple(instance for instance in self.instances if instance.pe == pe)
+
+    def channels_to(self, cell: int) -> tuple[Channel, ...]:
+        """Return the channels that a cell reads."""
+        return tuple(channel for channel in self.channels if channel.reader_cell == cell)
+
+    def channels_from(self, cell: int) -> tuple[Channel, ...]:
+        """Return the channels that a cell writes."""
+        return tuple(channel for channel in self.channels if channel.writer_cell == cell)
+
+    def cells_of(self, process: int) -> tuple[Cell, ...]:
+        """Return the cells that live in a process."""
+        return tuple(cell for cell in self.cells if cell.process == process)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read back what `to_json` gave."""
+        return cls(
+            version=data["version"],
+            processes=data["processes"],
+            instances=tuple(Instance(**entry) for entry in data["instances"]),
+            cells=tuple(Cell(**{**entry, "instances": tuple(entry["instances"])}) for entry in data["cells"]),
+            routes=tuple(Route(**{**entry, "key": tuple(entry["key"])}) for entry in data["routes"]),
+            channels=tuple(Channel(**entry) for entry in data["channels"]),
+            notes=tuple(data["notes"]),
+        )

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counters that everyone can watch while a run goes on: a small file, mapped by all its processes.
+
+Per instance: items read, written, in quarantine. Per cell: the item in hand (channel + 1 or 0, frame number, index), which outlives a death.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import MutableSequence
+from pathlib import Path
+
+_COLUMNS = 3
+_WORD = 8
+
+
+class Board:
+    """The counters of a run's instances and cells."""
+
+    def __init__(self, path: Path, instances: int, cells: int, *, create: bool = False) -> None:
+        size = max(1, (instances + cells) * _COLUMNS) * _WORD
+        if create:
+            path.write_bytes(bytes(size))
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), size)
+        self._words = memoryview(self._map).cast("q")
+        self.instances = instances
+        self.cells = cells
+
+    def publish(self, rank: int, read: int, written: int, quarantined: int) -> None:
+        """Show the counts of an instance."""
+        at = rank * _COLUMNS
+        words = self._words
+        words[at], words[at + 1], words[at + 2] = read, written, quarantined
+
+    def counts(self, rank: int) -> tuple[int, int, int]:
+        """Return what an instance has read, written and put into quarantine."""
+        at = rank * _COLUMNS
+        return self._words[at], self._words[at + 1], self._words[at + 2]
+
+    def note(self, cell: int) -> MutableSequence[int]:
+        """Return the three words of a cell's item in hand."""
+        at = (self.instances + cell) * _COLUMNS
+        return self._words[at : at + _COLUMNS]  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Let go of the memory; views of it handed out keep it."""
+        try:
+            self._words.release()
+            self._map.close()
+        except BufferError:
+            pass

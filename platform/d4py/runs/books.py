@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The books of a run: what writers say they wrote against what readers say they read. Green only if every line agrees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from d4py.engine.link import Part
+from d4py.plan.plan import Plan
+from d4py.runs import spool
+from d4py.runs.folder import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Two counts of the same items that were made independently."""
+
+    kind: str  # "channel", "input", or "output"
+    name: str
+    written: int
+    read: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two counts are one."""
+        return self.written == self.read
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """All lines, and what each PE did."""
+
+    lines: tuple[Line, ...]
+    counts: dict[str, dict[str, int]]  # PE -> read, written, quarantined, instances
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every line agrees."""
+        return all(line.agrees for line in self.lines)
+
+    @property
+    def quarantined(self) -> int:
+        """Items in quarantine."""
+        return sum(count["quarantined"] for count in self.counts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "balanced": self.balanced,
+            "quarantined": self.quarantined,
+            "counts": self.counts,
+            "lines": [asdict(line) for line in self.lines],
+        }
+
+
+def keep(plan: Plan, parts: Sequence[Part], spooled: Counter[tuple[int, str]]) -> Books:
+    """Make the books of a commit. spooled: records per rank and output."""
+    counts = {rank: count for part in parts for rank, count in part.counts.items()}
+    lines = [*_channels(plan, parts), *_inputs(plan, counts), *_outputs(plan, counts, spooled)]
+    return Books(tuple(lines), _per_pe(plan, counts))
+
+
+def audit(folder: Folder) -> Books:
+    """Recompute the books of a run from its last commit, counting what is in the spools."""
+    commit = folder.last_commit()
+    if commit is None:
+        return Books((), {})
+    plan = folder.plan()
+    parts = [folder.part(key) for _, key in sorted(commit.parts.items())]
+    return keep(plan, parts, count_spooled(folder.path / "outputs", parts))
+
+
+def count_spooled(where: Path, parts: Iterable[Part]) -> Counter[tuple[int, str]]:
+    """Count the records in the spools, by rank and output."""
+    found: Counter[tuple[int, str]] = Counter()
+    for part in parts:
+        found.update((rank, name) for rank, name, _ in spool.read(where, part.outputs or ()))
+    return found
+
+
+def _channels(plan: Plan, parts: Sequence[Part]) -> Iterable[Line]:
+    written = {channel: number for part in parts for channel, number in part.counters.written.items()}
+    read = {channel: number for part in parts for channel, number in part.counters.read.items()}
+    for channel in plan.channels:
+        route = plan.routes[channel.route]
+        writer, reader = plan.instances[channel.writer].label, plan.instances[channel.reader].label
+        yield Line("channel", f"{writer}.{route.output} -> {reader}.{route.input}", written.get(channel.index, 0), read.get(channel.index, 0))
+
+
+def _inputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> Iterable[Line]:
+    """Every item sent to an input, from all its writers and from outside, was read by its instances."""
+    ranks: dict[str, list[int]] = {}
+    for instance in plan.instances:
+        ranks.setdefault(instance.pe, []).append(instance.rank)
+    for pe, own in ranks.items():
+        for port in counts.get(own[0], {}).get("read", {}):
+            sent = sum(counts[rank]["given"][port] for rank in own if rank in counts)
+            for route in plan.routes:
+                if route.reader == pe and route.input == port and route.grouping != "merge":
+                    fan = len(own) if route.grouping == "all" else 1
+                    sent += fan * sum(counts[rank]["written"][route.output] for rank in ranks[route.writer] if rank in counts)
+            yield Line("input", f"{pe}.{port}", sent, sum(counts[rank]["read"][port] for rank in own if rank in counts))
+
+
+def _outputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]], spooled: Counter[tuple[int, str]]) -> Iterable[Line]:
+    consumed = {(route.writer, route.output) for route in plan.routes}
+    for instance in plan.instances:
+        for output, number in counts.get(instance.rank, {}).get("written", {}).items():
+            if (instance.pe, output) not in consumed:
+                yield Line("output", f"{instance.label}.{output}", number, spooled[instance.rank, output])
+
+
+def _per_pe(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    totals: dict[str, dict[str, int]] = {}
+    for instance in plan.instances:
+        count = counts.get(instance.rank)
+        total = totals.setdefault(instance.pe, {"read": 0, "written": 0, "quarantined": 0, "instances": instance.of})
+        if count is not None:
+            for kind in ("read", "written", "quarantined"):
+                total[kind] += sum(count[kind].values())
+    return totals

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run gives back: outputs that nobody consumed, read lazily from its folder, and written as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from d4py.errors import UsageError
+from d4py.runs import spool
+from d4py.runs.folder import Folder
+
+
+class Output(NamedTuple):
+    """One value with the PE and the output it came from."""
+
+    pe: str
+    output: str
+    value: Any
+
+
+class Outputs:
+    """The committed outputs of a run, in order per instance. Iterating reads them from disk; nothing is held."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[Output]:
+        names = {instance.rank: instance.pe for instance in self._folder.plan().instances}
+        for reach in self._reaches():
+            for rank, output, value in spool.read(self._folder.path / "outputs", reach):
+                yield Output(names[rank], output, value)
+
+    def __len__(self) -> int:
+        return sum(spool.records(reach) for reach in self._reaches())
+
+    def values(self, pe: str | None = None) -> list[Any]:
+        """Return the values, of one PE or of all."""
+        return [value for name, _, value in self if pe in (None, name)]
+
+    def _reaches(self) -> Iterator[spool.Reach]:
+        commit = self._folder.last_commit()
+        for _, key in sorted(commit.parts.items()) if commit else ():
+            yield self._folder.part(key).outputs or []
+
+
+def write_lines(outputs: Outputs, path: Path) -> int:
+    """Write outputs as JSON lines, arrays beside them in an npz; the files appear whole. Return how many there were."""
+    arrays: dict[str, Any] = {}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_suffix(".npz")
+    number = 0
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            for entry in outputs:
+                file.write(json.dumps(entry._asdict(), default=lambda value: _plain(value, arrays, beside.name)) + "\n")
+                number += 1
+        if arrays:
+            import numpy
+
+            with open(beside, "wb") as stream:
+                numpy.savez(stream, **arrays)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"The output file {str(path)!r} cannot be written: {error.strerror}.", hint="Choose another with --output.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return number
+
+
+def _plain(value: Any, arrays: dict[str, Any], file: str) -> Any:
+    """Return something JSON can say: arrays go beside, and are named."""
+    if type(value).__module__ == "numpy":
+        if getattr(value, "shape", ()) == () and hasattr(value, "item"):
+            return value.item()
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"array": name, "file": file, "shape": list(value.shape), "dtype": str(value.dtype)}
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if hasattr(value, "__dict__") and not callable(value):
+        return {name: part for name, part in vars(value).items() if not name.startswith("_")}
+    return str(value)

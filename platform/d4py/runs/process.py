@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a run's process still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def here() -> str:
+    """Return this host's name."""
+    return socket.gethostname()
+
+
+def started(pid: int) -> str:
+    """Return a mark of when a process started, so that a later one with its number is told apart; empty where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def alive(pid: int, start: str, host: str) -> bool:
+    """Return whether the process that a state names lives. One on another host is believed to."""
+    if host and host != here():
+        return True
+    if pid <= 0:
+        return False
+    if Path("/proc").is_dir():
+        now = started(pid)
+        return bool(now) and (not start or now == start)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of a run, as told to anyone who asks: one small file, replaced whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Status(str, Enum):
+    """Where a run is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"  # resumable
+    CANCELLED = "cancelled"
+    LOST = "lost"  # its process is gone without a word; resumable
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more by itself."""
+        return self not in (Status.STARTING, Status.RUNNING)
+
+
+@dataclass(slots=True)
+class State:
+    """What a run's state file holds."""
+
+    run: str
+    status: Status = Status.STARTING
+    mapping: str = ""
+    workflow: str = ""
+    pid: int = 0
+    pid_start: str = ""  # tells a process from a later one with the same number
+    host: str = ""
+    created: str = ""  # UTC, ISO 8601
+    started: str = ""
+    ended: str = ""
+    seconds: float = 0.0  # of running, all starts together
+    generation: int = 0
+    epoch: int = 0  # of the last commit
+    exit_code: int | None = None
+    error: str = ""
+    traceback: str = ""
+    warnings: list[str] = field(default_factory=list)
+    output: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {**asdict(self), "status": self.status.value}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> State:
+        """Read back what `to_json` gave; what is unknown is left out."""
+        known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+        return cls(**{**known, "status": Status(data["status"])})
