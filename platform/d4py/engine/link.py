@@ -62,6 +62,7 @@ class Part:
     epoch: int
     counters: Counters
     states: dict[int, bytes] = field(default_factory=dict)  # by rank
+    partials: dict[int, tuple[int, bytes]] = field(default_factory=dict)  # states to merge: by the writer's rank, with the reader's
     positions: dict[int, Any] = field(default_factory=dict)
     counts: dict[int, dict[str, dict[str, int]]] = field(default_factory=dict)  # items per port, by rank
     outputs: Any = None  # how far the spools reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from d4py.engine.cell import Act, CellMachine, MissingFrame
@@ -51,6 +51,7 @@ class Runner(Hooks):
         start: Part | None = None,
         window: int | None = None,
         readonly: frozenset[str] = frozenset(),
+        poisoned: Callable[[Frame, int], bool] | None = None,
     ) -> None:
         """pes: by rank, fresh objects. start: the cell's part of the commit that this generation starts from. window: items of credit, for tests."""
         self.plan = plan
@@ -58,6 +59,7 @@ class Runner(Hooks):
         self.link = link
         self.start = start
         self.calls = dict(calls or {})
+        self.poisoned = poisoned
         limits = {} if window is None else {"window": window, "credit": min(2, window)}
         self.machine = CellMachine(
             [channel.index for channel in plan.channels_to(cell)],
@@ -195,6 +197,7 @@ class Runner(Hooks):
             return
         for rank, state in self.start.states.items():
             self.circuit.pes[rank].restore(pickle.loads(state))  # noqa: S301 - from this run's own checkpoint
+        self.partials = dict(self.start.partials)
         for rank, counts in self.start.counts.items():
             self.circuit.counts[rank].restore(counts)
 
@@ -210,7 +213,7 @@ class Runner(Hooks):
         self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.work))
 
     def _items(self, frame: Frame, receive: Any) -> None:
-        items, note, clock = frame.items, self.link.note, self.link.clock
+        items, note, clock, poisoned = frame.items, self.link.note, self.link.clock, self.poisoned
         note[1], note[2], note[0] = frame.number, 0, frame.channel + 1
         eager = len(items) == 1
         if eager:
@@ -218,12 +221,26 @@ class Runner(Hooks):
         began = clock()
         for index, value in enumerate(items):
             note[2] = index
-            receive(value)
+            if poisoned is not None and poisoned(frame, index):
+                self._set_aside(frame, value)
+            else:
+                receive(value)
         spent = (clock() - began) / max(1, len(items))
         note[0] = 0
         self.work = spent if not self.work or spent < self.work else 0.7 * self.work + 0.3 * spent
         if eager:
             self._eager(False)
+
+    def _set_aside(self, frame: Frame, value: Any) -> None:
+        """Put an item into quarantine that killed its worker twice."""
+        _, rank, port = self.targets[frame.channel]
+        instance, count = self.plan.instances[rank], self.circuit.counts[rank]
+        count.read[port].n += 1
+        count.quarantined.n += 1
+        error = RuntimeError("the worker died on this item, twice")
+        self.quarantine(
+            rank, port, value, describe(error, pe=instance.pe, instance=instance.label, item=count.read[port].n - 1, port=port, value=value)
+        )
 
     def _call(self) -> None:
         """Let the sources take turns."""
@@ -293,6 +310,7 @@ class Runner(Hooks):
             kept = {source.instance.rank: source.state() for source in self.sources}
             for rank, pe in self.circuit.pes.items():
                 part.states[rank] = kept.get(rank) or _pickled(pe, self.plan.instances[rank].pe)
+            part.partials = dict(self.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
         part.outputs = self.link.outputs.reach()
         part.quarantined = self.link.quarantine.reach()

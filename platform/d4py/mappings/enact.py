@@ -71,7 +71,7 @@ def run(
     calls = given.resolve(workflow.graph, inputs)
     set_policies(workflow.graph, on_error)
     warnings = check_graph(workflow.graph, [name for name, value in calls.items() if value or isinstance(value, list)])
-    settled = _options(engine, processes, options)
+    settled = settled_options(engine, processes, options)
     plan = engine.layout(workflow.graph, settled)
     name = run_id or new_id()
     folder = Folder.create(Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error))
@@ -109,7 +109,7 @@ def resume(
         raise StateError(f"The code of {workflow.name!r} has changed since the run {state.run!r} began.", hint="Continue all the same with --accept-changes.")
     set_policies(workflow.graph, description["on_error"])
     kept = Options(**description["options"])
-    settled = _options(engine, processes or kept.processes, {name: value for name, value in asdict(kept).items() if name != "processes"})
+    settled = settled_options(engine, processes or kept.processes, {name: value for name, value in asdict(kept).items() if name != "processes"})
     state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
     state.mapping = engine.name
     enactment = Enactment(
@@ -203,7 +203,8 @@ def _exit_code(status: Status, books: Books) -> int:
     return 4 if books.quarantined else 0
 
 
-def _options(engine: Mapping, processes: int | None, options: Mapping_[str, Any]) -> Options:
+def settled_options(engine: Mapping, processes: int | None, options: Mapping_[str, Any]) -> Options:
+    """Return the options of a run with what was not given filled in; raise UsageError for what cannot be."""
     if processes is None:
         processes = engine.default_processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not isinstance(processes, int) or processes < 1:

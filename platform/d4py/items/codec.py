@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wire form of messages between processes of one run on one machine.
+
+A message is a fixed head, slot descriptors and a body. Items are pickled (protocol 5), large buffers out of band into slots. The sockets are
+made by the supervisor and handed over by descriptor: only the run's own processes hold an end.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+from d4py.errors import NotPicklable
+from d4py.items.frame import Frame, Kind
+from d4py.items.slots import LARGE, Arena, Mapped
+
+VERSION = 1
+
+
+class Type(IntEnum):
+    """What a message is. The first three are frames, by their kind."""
+
+    DATA = 0
+    BARRIER = 1
+    END = 2
+    ACKNOWLEDGE = 3
+    RELEASE = 4
+    CONTROL = 5
+
+
+# body bytes, version, type, slots, channel, generation, attempt, number, first, epoch
+HEAD = struct.Struct("<IBBHIIIQQI")
+_SLOT = struct.Struct("<QQ")
+_ACKNOWLEDGE = struct.Struct("<Q")
+
+
+def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
+    """Return head and body of a frame; large buffers are put into the arena."""
+    slots: list[bytes] = []
+
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        assert arena is not None
+        raw = buffer.raw()
+        if raw.nbytes < LARGE:
+            return True
+        offset = arena.put(raw)
+        if offset is None:
+            return True
+        slots.append(_SLOT.pack(offset, raw.nbytes))
+        return False
+
+    body = b""
+    if frame.kind is Kind.DATA:
+        try:
+            body = pickle.dumps((frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None)
+        except Exception as error:
+            raise NotPicklable(_culprit(frame.items, error), hint="Write plain data, arrays, or objects of importable classes.") from error
+    if slots:
+        body = b"".join(slots) + body
+    head = HEAD.pack(
+        len(body), VERSION, frame.kind, len(slots), frame.channel, frame.generation, frame.attempt, frame.number, frame.first, frame.epoch
+    )
+    return head, body
+
+
+def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:
+    """Return the frame of a head and a body; its large buffers stay where they are."""
+    _, _, kind, slots, channel, generation, attempt, number, first, epoch = head
+    items: list[Any] = []
+    origins = cause = None
+    if kind == Type.DATA:
+        buffers = []
+        for index in range(slots):
+            assert mapped is not None
+            offset, size = _SLOT.unpack_from(body, index * _SLOT.size)
+            buffers.append(mapped.view(offset, size))
+        items, origins, cause = pickle.loads(body[slots * _SLOT.size :], buffers=buffers)  # noqa: S301 - from this run's own processes
+    return Frame(generation, channel, number, first, Kind(kind), items, epoch, attempt, cause, origins)
+
+
+def encode_acknowledge(channel: int, generation: int, number: int, credit: int) -> bytes:
+    """Return an acknowledgement."""
+    return HEAD.pack(0, VERSION, Type.ACKNOWLEDGE, 0, channel, generation, 0, number, credit, 0)
+
+
+def encode_release(offsets: Sequence[int]) -> bytes:
+    """Return the message that gives slots back to their arena."""
+    body = struct.pack(f"<{len(offsets)}Q", *offsets)
+    return HEAD.pack(len(body), VERSION, Type.RELEASE, 0, 0, 0, 0, 0, 0, 0) + body
+
+
+def decode_release(body: memoryview) -> tuple[int, ...]:
+    """Return the offsets of a release."""
+    return struct.unpack(f"<{len(body) // 8}Q", body)
+
+
+def encode_control(value: Any) -> bytes:
+    """Return a message between a worker and its supervisor."""
+    body = pickle.dumps(value, protocol=5)
+    return HEAD.pack(len(body), VERSION, Type.CONTROL, 0, 0, 0, 0, 0, 0, 0) + body
+
+
+def decode_control(body: memoryview) -> Any:
+    """Return what `encode_control` took."""
+    return pickle.loads(body)  # noqa: S301 - from this run's own processes
+
+
+def _culprit(items: Sequence[Any], error: Exception) -> str:
+    for item in items:
+        try:
+            pickle.dumps(item, protocol=5)
+        except Exception as own:  # noqa: BLE001 - a value's own reduction may raise anything
+            return f"A value of type {type(item).__name__} cannot be sent to another process: {own}."
+    return f"A value cannot be sent to another process: {error}."

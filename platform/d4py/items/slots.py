@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recycled shared memory: large buffers are written once into a slot that the reader maps, and come back when nobody looks at them.
+
+An arena is one anonymous memory file, passed by descriptor: nothing has a name, so nothing is left behind. Its slots are few and the last one
+freed is the next one used, so they stay in the cache: touching fresh pages costs twenty times as much.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import tempfile
+import weakref
+from collections import deque
+from typing import Any
+
+LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
+ARENA_BYTES = 1 << 30  # of addresses; memory is used only where slots are
+_PAGE = 4096
+
+
+def create_file() -> int:
+    """Return the descriptor of a new anonymous memory file of arena size."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("d4py-arena", os.MFD_CLOEXEC)
+    else:  # macOS
+        descriptor, name = tempfile.mkstemp()
+        os.unlink(name)
+    os.ftruncate(descriptor, ARENA_BYTES)
+    return descriptor
+
+
+class Arena:
+    """The writer's side: takes slots and gets them back."""
+
+    def __init__(self, descriptor: int, limit: int = ARENA_BYTES) -> None:
+        self._map = mmap.mmap(descriptor, ARENA_BYTES)
+        self._view = memoryview(self._map)
+        self._limit = limit
+        self._end = 0
+        self._free: dict[int, list[int]] = {}  # slot size -> offsets, last freed last
+        self._sizes: dict[int, int] = {}
+
+    def put(self, buffer: memoryview) -> int | None:
+        """Copy a buffer into a slot; return its offset, or None where no slot is free."""
+        size = _slot_size(buffer.nbytes)
+        free = self._free.get(size)
+        if free:
+            offset = free.pop()
+        elif self._end + size <= self._limit:
+            offset = self._end
+            self._end += size
+            self._sizes[offset] = size
+        else:
+            return None
+        self._view[offset : offset + buffer.nbytes] = buffer
+        return offset
+
+    def release(self, offset: int) -> None:
+        """Take a slot back."""
+        self._free.setdefault(self._sizes[offset], []).append(offset)
+
+
+class Mapped:
+    """The reader's side of another process's arena."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._map = mmap.mmap(descriptor, ARENA_BYTES)
+        self._leases: dict[int, weakref.ref[Any]] = {}
+        self.released: deque[int] = deque()  # offsets nobody looks at any more
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return a writable view of a slot; the slot is released when the last object on it is gone."""
+        block = (ctypes.c_char * size).from_buffer(self._map, offset)
+        leases, released = self._leases, self.released
+
+        def let_go(_reference: weakref.ref[Any]) -> None:
+            leases.pop(offset, None)
+            released.append(offset)
+
+        leases[offset] = weakref.ref(block, let_go)
+        return memoryview(block).cast("B")
+
+
+def _slot_size(size: int) -> int:
+    """Round up to pages, in steps of an eighth of a power of two, so that arrays of about one size share slots."""
+    step = max(_PAGE, 1 << max(0, size.bit_length() - 4))
+    return -(-size // step) * step

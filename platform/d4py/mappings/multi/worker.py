@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker process: its cells, its sockets to other workers, its line to the supervisor."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from d4py.engine.failure import describe, shortened
+from d4py.engine.link import Acknowledged, Event, Failed, FrameArrived, Part, Report
+from d4py.engine.runner import Runner
+from d4py.graph.graph import WorkflowGraph
+from d4py.items import Frame, Kind, codec
+from d4py.items.codec import Type
+from d4py.items.copying import sized
+from d4py.items.slots import Arena, Mapped
+from d4py.mappings.local_link import LocalLink
+from d4py.mappings.multi.connection import Connection
+from d4py.mappings.multi.orders import AskItem, Fork, Item, Load, Tell
+from d4py.mappings.multi.turns import Turns
+from d4py.mappings.supervisor import kept
+from d4py.runs import Folder
+from d4py.runs.board import Board
+
+_SEND_PATIENCE = 0.001  # seconds that a full socket may hold a send up
+
+
+def work(load: Load, graph: WorkflowGraph, order: Fork, descriptors: list[int]) -> None:
+    """Live as one worker, in a process just forked."""
+    worker = Worker(load, graph, order, descriptors)
+    threading.Thread(target=_watch, args=(os.dup(worker.control.fileno()),), daemon=True).start()
+    worker.run()
+
+
+def digest_of(value: Any) -> bytes:
+    """Return what an item is known by after a death."""
+    return blake2b(pickle.dumps(value, protocol=5), digest_size=16).digest()
+
+
+class Worker:
+    """Sockets, arenas and cells of one process."""
+
+    def __init__(self, load: Load, graph: WorkflowGraph, order: Fork, descriptors: list[int]) -> None:
+        self.load = load
+        self.order = order
+        self.folder = Folder(Path(load.folder))
+        self.plan = self.folder.plan()
+        control, arena, *rest = descriptors
+        self.control = Connection(socket.socket(fileno=control))
+        self.arena = Arena(arena)
+        self.own = Mapped(arena)  # what this worker wrote, to describe it
+        self.peers: dict[int, Connection] = {}
+        self.mapped: dict[int, Mapped] = {}
+        for index, peer in enumerate(order.peers):
+            self.peers[peer] = Connection(socket.socket(fileno=rest[2 * index]))
+            self.mapped[peer] = Mapped(rest[2 * index + 1])
+        cells = [cell.index for cell in self.plan.cells_of(order.process)]
+        self.turns = Turns(cells, self.pump, time.perf_counter)
+        places = [cell.process for cell in self.plan.cells]
+        self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
+        self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
+        self.kept: dict[int, deque[tuple[bytes, bytes]]] = {}  # heads and bodies of what is unacknowledged
+        self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells))
+        self.pes = {pe.id: pe for pe in graph.pes}
+        self.readonly = frozenset(pe.id or "" for pe in graph.pes if pe.readonly)
+        self._poller = select.poll()
+        self._by_descriptor = {connection.fileno(): (peer, connection) for peer, connection in self.peers.items()}
+        for connection in (self.control, *self.peers.values()):
+            self._poller.register(connection, select.POLLIN)
+
+    def run(self) -> None:
+        """Run the cells; one in this thread, several in threads that take turns."""
+        cells = self.turns.cells
+        if len(cells) == 1:
+            self._live(cells[0])
+            return
+        threads = [threading.Thread(target=self._live, args=(cell,), name=f"cell-{cell}", daemon=True) for cell in cells]
+        for thread in threads:
+            thread.start()
+        self.turns.start()
+        for thread in threads:
+            thread.join()
+
+    def send(self, frame: Frame) -> int:
+        """Carry a frame to its reader, in this process or another."""
+        cell, process = self.readers[frame.channel]
+        if process == self.order.process:
+            self.turns.boxes[cell].append(FrameArrived(frame))
+            return sized(frame.items[0]) * len(frame.items) if frame.items else 0
+        head, body = codec.encode_frame(frame, self.arena)
+        self.kept.setdefault(frame.channel, deque()).append((head, body))
+        connection = self.peers[process]
+        connection.send(head, body)
+        if connection.waiting:
+            self.pump(_SEND_PATIENCE)
+        # An array counts whole, though only its slot travels.
+        return max(len(body), sized(frame.items[0]) * len(frame.items)) if frame.items else 0
+
+    def acknowledge(self, channel: int, number: int, credit: int) -> None:
+        """Tell the writer of a channel."""
+        cell, process = self.writers[channel]
+        if process == self.order.process:
+            self.turns.boxes[cell].append(Acknowledged(channel, number, credit))
+        else:
+            self.peers[process].send(codec.encode_acknowledge(channel, self.order.generation, number, credit))
+
+    def tell_supervisor(self, message: Any) -> None:
+        """Send a message to the supervisor, whole."""
+        self.control.send(codec.encode_control(message))
+        while self.control.waiting and not self.control.closed:
+            select.select([], [self.control], [])
+            self.control.flush()
+
+    def pump(self, wait: float) -> None:
+        """Read what came, write what waits; wait up to so many seconds for the first (below 0: as long as it takes)."""
+        for peer, mapped in self.mapped.items():
+            if mapped.released:
+                self._give_back(peer, mapped)
+        waiting = [connection for connection in self.peers.values() if connection.waiting]
+        for connection in waiting:
+            self._poller.modify(connection, select.POLLIN | select.POLLOUT)
+        ready = self._poller.poll(None if wait < 0 else wait * 1000)
+        for connection in waiting:
+            self._poller.modify(connection, select.POLLIN)
+        for descriptor, events in ready:
+            if descriptor == self.control.fileno():
+                self._hear()
+                continue
+            peer, connection = self._by_descriptor[descriptor]
+            if events & select.POLLOUT:
+                connection.flush()
+            if events & ~select.POLLOUT:
+                self._read(peer, connection)
+
+    def _give_back(self, peer: int, mapped: Mapped) -> None:
+        offsets = [mapped.released.popleft() for _ in range(len(mapped.released))]
+        self.peers[peer].send(codec.encode_release(offsets))
+
+    def _read(self, peer: int, connection: Connection) -> None:
+        boxes = self.turns.boxes
+        for head, body in connection.receive():
+            kind = head[2]
+            if kind <= Type.END:
+                boxes[self.readers[head[4]][0]].append(FrameArrived(codec.decode_frame(head, body, self.mapped[peer])))
+            elif kind == Type.ACKNOWLEDGE:
+                channel, number, credit = head[4], head[7], head[8]
+                kept = self.kept[channel]
+                while kept and codec.HEAD.unpack(kept[0][0])[7] <= number:
+                    kept.popleft()
+                boxes[self.writers[channel][0]].append(Acknowledged(channel, number, credit))
+            elif kind == Type.RELEASE:
+                for offset in codec.decode_release(body):
+                    self.arena.release(offset)
+        if connection.closed:
+            # The peer died: the supervisor hears of it too and begins a new generation; this one has nothing more to do with it.
+            self._poller.unregister(connection)
+
+    def _hear(self) -> None:
+        for _, body in self.control.receive():
+            match codec.decode_control(body):
+                case Tell(cell, event):
+                    self.turns.boxes[cell].append(event)
+                case AskItem() as asked:
+                    self.tell_supervisor(self._describe(asked))
+        if self.control.closed:
+            os._exit(0)
+
+    def _describe(self, asked: AskItem) -> Item:
+        for head, body in self.kept.get(asked.channel, ()):
+            frame = codec.decode_frame(codec.HEAD.unpack(head), memoryview(body), self.own)
+            if frame.number == asked.number and frame.kind is Kind.DATA and asked.index < len(frame.items):
+                value = frame.items[asked.index]
+                return Item(asked, digest_of(value), frame.first + asked.index, shortened(value))
+        return Item(asked)
+
+    def _live(self, cell: int) -> None:
+        self.turns.begin(cell)
+        start = self.order.start
+        part = self.folder.part(start.parts[cell]) if start else None
+        link = _WorkerLink(self, cell, part)
+        try:
+            Runner(
+                self.plan,
+                cell,
+                {rank: self._pe(rank) for rank in self.plan.cells[cell].instances},
+                link,
+                generation=self.order.generation,
+                calls=self.load.calls,
+                start=part,
+                window=self.load.window,
+                readonly=self.readonly,
+                poisoned=self._poisoned if self.order.poison else None,
+            ).run()
+        except BaseException as error:  # noqa: BLE001 - a cell must not vanish silently
+            self.tell_supervisor(Failed(describe(error, pe="(engine)", instance="(engine)", during="running")))
+        finally:
+            link.close()
+            self.turns.end(cell)
+
+    def _pe(self, rank: int) -> Any:
+        """Return the instance's own object: the PE itself, or a copy where this process has several of them."""
+        instance = self.plan.instances[rank]
+        mine = [other.rank for cell in self.turns.cells for other in self._instances(cell) if other.pe == instance.pe]
+        pe = self.pes[instance.pe]
+        if mine[0] == rank:
+            return pe
+        import copy
+
+        return copy.deepcopy(pe)
+
+    def _instances(self, cell: int) -> list[Any]:
+        return [self.plan.instances[rank] for rank in self.plan.cells[cell].instances]
+
+    def _poisoned(self, frame: Frame, index: int) -> bool:
+        """Whether an item has killed its worker twice."""
+        for poison in self.order.poison:
+            if poison.channel == frame.channel:
+                if poison.digest and digest_of(frame.items[index]) == poison.digest:
+                    return True
+                if not poison.digest and poison.number == frame.first + index:
+                    return True
+        return False
+
+
+class _WorkerLink(LocalLink):
+    """A cell's link: the worker's sockets, seen from one cell."""
+
+    def __init__(self, worker: Worker, cell: int, start: Part | None) -> None:
+        super().__init__(worker.folder, worker.plan, worker.board, cell, worker.order.generation, start)
+        self.worker = worker
+        self.send = worker.send
+        self.acknowledge = worker.acknowledge
+        own = worker.order.process
+        self.copies = all(worker.readers[channel.index][1] != own for channel in worker.plan.channels_from(cell))
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        """Serve the process; return what came for this cell. While others run, this cell has nothing in hand."""
+        if len(self.worker.turns.cells) == 1:
+            return self.worker.turns.poll(self.cell, wait)
+        in_hand, self.note[0] = self.note[0], 0
+        events = self.worker.turns.poll(self.cell, wait)
+        self.note[0] = in_hand
+        return events
+
+    def report(self, report: Report) -> None:
+        """Make a part durable here, and tell the supervisor."""
+        self.worker.tell_supervisor(kept(self.folder, report))
+
+
+def _watch(descriptor: int) -> None:
+    """End this process when the supervisor is gone, whatever a PE is doing."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else select.POLLHUP)
+    poller.poll()
+    os._exit(0)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the test suites one after another, each within its budget, and sum up: suites.py [SUITE ...] [-- PYTEST ARGUMENT ...].
+
+Every suite runs, whatever the one before it did. The exit code is 1 if one failed, 2 if a name is unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+NO_TESTS = 5  # pytest's exit code when nothing was collected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A folder of tests and what it may cost; the budgets are ceilings for a slow machine, not what is usual."""
+
+    name: str
+    budget: int  # seconds, the whole suite
+    test: int  # seconds, one test
+
+    @property
+    def folder(self) -> Path:
+        """Where its tests are."""
+        return ROOT / "tests" / self.name.replace("-", "_")
+
+
+SUITES = (
+    Suite(name="unit", budget=240, test=30),
+    Suite(name="contract", budget=420, test=90),
+    Suite(name="explore", budget=420, test=240),
+    Suite(name="errors", budget=240, test=60),
+    Suite(name="faults", budget=480, test=120),
+    Suite(name="flagship", budget=360, test=180),
+    Suite(name="docs", budget=240, test=120),
+    Suite(name="architecture", budget=300, test=240),
+    Suite(name="packaging", budget=300, test=180),
+    Suite(name="bench-smoke", budget=240, test=120),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of a suite."""
+
+    suite: Suite
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    trouble: str = ""  # why it failed, where no test says so
+    names: list[str] = field(default_factory=list)  # of the tests that failed
+
+    @property
+    def green(self) -> bool:
+        """Every test passed and nothing else went wrong."""
+        return not self.failed and not self.trouble
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the command line names."""
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    wanted, extra = arguments[:split], arguments[split + 1 :]
+    known = {suite.name: suite for suite in SUITES}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        print(f"suites: there is no suite {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
+        return 2
+    outcomes = [run(known[name], extra) for name in wanted or known]
+    print_summary(outcomes)
+    nothing_ran = not any(outcome.passed + outcome.failed for outcome in outcomes)
+    return int(nothing_ran or not all(outcome.green for outcome in outcomes))
+
+
+def run(suite: Suite, extra: list[str]) -> Outcome:
+    """Run one suite in a process group of its own, which is ended when its budget is."""
+    print(f"\n=== {suite.name} (at most {suite.budget} s)", flush=True)
+    outcome = Outcome(suite=suite)
+    if not suite.folder.is_dir():
+        outcome.trouble = f"there is no folder {suite.folder.relative_to(ROOT)}"
+        return outcome
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [
+            *(sys.executable, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
+            *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
+        ]
+        begin = time.monotonic()
+        code = in_time(command, suite.budget)
+        outcome.seconds = time.monotonic() - begin
+        count(report, outcome)
+    if code is None:
+        outcome.trouble = f"not done in {suite.budget} s; the stacks above say where it stood"
+    elif code == NO_TESTS and not extra:
+        outcome.trouble = "it has no tests"
+    elif code not in (0, NO_TESTS) and not outcome.failed:
+        outcome.trouble = f"pytest ended with {code}"
+    return outcome
+
+
+def in_time(command: list[str], budget: int) -> int | None:
+    """Return the command's exit code, or None when it was not done in time: then it prints its stacks and is ended."""
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    try:
+        return process.wait(timeout=budget)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler answers with the stack of every thread
+        process.wait()
+        return None
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    finally:
+        end_group(process.pid)
+
+
+def end_group(group: int) -> None:
+    """Kill what a suite left running."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def count(report: Path, outcome: Outcome) -> None:
+    """Read the numbers of pytest's report, if it came to writing one."""
+    if not report.is_file():
+        return
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            outcome.failed += 1
+            outcome.names.append(f"{case.get('classname')}::{case.get('name')}")
+        elif "skipped" in kinds:
+            outcome.skipped += 1
+        else:
+            outcome.passed += 1
+
+
+def print_summary(outcomes: list[Outcome]) -> None:
+    """Print what failed, a table, and the total as the last line."""
+    print()
+    for outcome in outcomes:
+        for name in outcome.names:
+            print(f"failed: {name}")
+    print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'budget':>8}")
+    for outcome in outcomes:
+        row = f"{outcome.suite.name:<14}{outcome.passed:>8}{outcome.failed:>8}{outcome.skipped:>9}"
+        print(f"{row}{outcome.seconds:>9.1f}{outcome.suite.budget:>8}  {outcome.trouble}".rstrip())
+    print(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all\n")
+    passed = sum(outcome.passed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    failed = sum(outcome.failed + bool(outcome.trouble) for outcome in outcomes)
+    print(f"total: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make test` is honest: whatever keeps a suite from being run to its end makes it red, and the others run all the same."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GREEN = "def test_it(): pass\n"
+RED = "def test_it(): assert 1 == 2\n"
+CRASH = "import os, signal\ndef test_it(): os.kill(os.getpid(), signal.SIGSEGV)\n"
+HANG = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ndef test_it(): signal.pause()\n"
+
+
+@pytest.fixture
+def suites(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The runner, looking at a checkout that a test makes."""
+    monkeypatch.syspath_prepend(str(root / "scripts"))
+    module = importlib.import_module("suites")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    names = ("green", "red", "crash", "empty", "absent")
+    monkeypatch.setattr(module, "SUITES", tuple(module.Suite(name=name, budget=30, test=20) for name in names))
+    return module
+
+
+def write(root: Path, name: str, text: str) -> None:
+    folder = root / "tests" / name
+    folder.mkdir(parents=True)
+    (folder / "test_it.py").write_text(text)
+
+
+def test_every_suite_runs_and_the_last_line_sums_up(
+    suites: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in {"crash": CRASH, "empty": "", "red": RED, "green": GREEN}.items():
+        write(tmp_path, name, text)
+
+    assert suites.main([]) == 1
+    told = capfd.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in told[-8:-3]] == [
+        ["green", "1", "0"],
+        ["red", "0", "1"],
+        ["crash", "0", "0"],
+        ["empty", "0", "0"],
+        ["absent", "0", "0"],
+    ]
+    assert [line.partition("30  ")[2] for line in told[-6:-3]] == [
+        "pytest ended with -11",
+        "it has no tests",
+        "there is no folder tests/absent",
+    ]
+    assert told[-1] == "total: 1 passed, 4 failed"
+
+
+def test_a_suite_that_hangs_is_ended_with_its_stacks(
+    suites: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "hang", HANG)
+
+    outcome = suites.run(suites.Suite(name="hang", budget=3, test=20), [])
+
+    assert not outcome.green
+    assert outcome.trouble.startswith("not done in 3 s")
+    assert "in test_it" in capfd.readouterr().err
+
+
+def test_a_green_suite_ends_with_exit_code_0(suites: Any, tmp_path: Path) -> None:
+    write(tmp_path, "green", GREEN)
+
+    assert suites.main(["green"]) == 0
+
+
+def test_choosing_tests_that_do_not_exist_is_no_success(suites: Any, tmp_path: Path) -> None:
+    write(tmp_path, "green", GREEN)
+
+    assert suites.main(["green", "--", "-k", "nothing"]) == 1
+
+
+def test_an_unknown_suite_is_named(suites: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert suites.main(["gren"]) == 2
+    assert capsys.readouterr().err.startswith("suites: there is no suite 'gren'; there are green, ")
