@@ -7,13 +7,16 @@ It decides; it does not run PEs, keep time or send. A rewind makes new machines 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from d4py.engine.inlet import WINDOW_ITEMS, Arrival, Inlet
 from d4py.engine.outlet import FIRST_CREDIT, Outlet
 from d4py.items import Frame, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(slots=True)
@@ -53,7 +56,18 @@ class MissingFrame(Exception):
 class CellMachine:
     """Decides what one cell does, frame by frame."""
 
-    __slots__ = ("asked", "calling", "epoch", "finished", "generation", "held", "inlets", "outlets", "queue", "unacked_marks")
+    __slots__ = (
+        "asked",
+        "calling",
+        "epoch",
+        "finished",
+        "generation",
+        "held",
+        "inlets",
+        "outlets",
+        "queue",
+        "unacked_marks",
+    )
 
     def __init__(
         self,
@@ -69,11 +83,14 @@ class CellMachine:
         start = start or Counters()
         self.generation = generation
         self.inlets = {
-            channel: Inlet(channel, generation, count=start.read.get(channel, 0), ended=channel in start.ended, window=window)
+            channel: Inlet(
+                channel, generation, count=start.read.get(channel, 0), ended=channel in start.ended, window=window
+            )
             for channel in inlets
         }
         self.outlets = {
-            channel: Outlet(channel, generation, count=start.written.get(channel, 0), credit=credit) for channel in outlets
+            channel: Outlet(channel, generation, count=start.written.get(channel, 0), credit=credit)
+            for channel in outlets
         }
         self.queue: deque[Frame] = deque()
         self.held: list[Frame] = []  # behind a barrier
@@ -129,7 +146,10 @@ class CellMachine:
             inlet.aligned = False
         self.queue.extendleft(reversed(self.held))
         self.held = []
-        marks, self.unacked_marks = self.unacked_marks, [frame for frame in self.unacked_marks if frame.kind is Kind.END]
+        marks, self.unacked_marks = (
+            self.unacked_marks,
+            [frame for frame in self.unacked_marks if frame.kind is Kind.END],
+        )
         return [frame for frame in marks if frame.kind is Kind.BARRIER]
 
     def finish(self) -> list[Frame]:
@@ -151,7 +171,9 @@ class CellMachine:
         self.unacked_marks.append(frame)
         if frame.kind is Kind.END:
             if frame.first != inlet.count:
-                raise MissingFrame(f"Channel {frame.channel}: {inlet.count} items came of {frame.first} that were sent.")
+                raise MissingFrame(
+                    f"Channel {frame.channel}: {inlet.count} items came of {frame.first} that were sent."
+                )
             inlet.ended = True
         else:
             self.epoch = frame.epoch

@@ -6,19 +6,23 @@ What is called for each item is built once, here, as closures over just what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Failure, describe
 from d4py.engine.outlet import Choice, Lane, Outlet
+from d4py.engine.watch import Watch
 from d4py.errors import UnknownPort, did_you_mean, listed
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
 from d4py.items.copying import copied
 from d4py.plan.keys import partitioner
-from d4py.plan.plan import Instance, Plan, Route
+
+if TYPE_CHECKING:
+    from d4py.graph.inputs import Calls
+    from d4py.plan.plan import Instance, Plan, Route
 
 Receive = Callable[[Any], None]
 
@@ -43,11 +47,20 @@ class Count:
     def of(cls, pe: GenericPE) -> Count:
         """Return zeros for each port of a PE."""
         inputs, outputs = pe.inputconnections, pe.outputconnections
-        return cls({name: Tally() for name in inputs}, {name: Tally() for name in outputs}, {name: Tally() for name in inputs}, Tally())
+        return cls(
+            {name: Tally() for name in inputs},
+            {name: Tally() for name in outputs},
+            {name: Tally() for name in inputs},
+            Tally(),
+        )
 
     def totals(self) -> tuple[int, int, int]:
         """Return items read, written and in quarantine."""
-        return sum([tally.n for tally in self.read.values()]), sum([tally.n for tally in self.written.values()]), self.quarantined.n
+        return (
+            sum([tally.n for tally in self.read.values()]),
+            sum([tally.n for tally in self.written.values()]),
+            self.quarantined.n,
+        )
 
     def to_json(self) -> dict[str, dict[str, int]]:
         """Return plain data for a part."""
@@ -66,6 +79,16 @@ class Count:
         self.quarantined.n = data["quarantined"][""]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all cells of a run are told. Sent to workers."""
+
+    calls: dict[str, Calls] = field(default_factory=dict)  # of PEs that are called without a stream
+    readonly: frozenset[str] = frozenset()  # PEs that change nothing they receive
+    window: int | None = None  # items of credit per channel, for tests
+    debug: bool = False  # detect values that their writer changes after it wrote them
+
+
 class Hooks:
     """What a circuit asks of its cell."""
 
@@ -80,10 +103,17 @@ class Circuit:
     """Instances of one cell with everything that is called between them."""
 
     def __init__(
-        self, plan: Plan, cell: int, pes: Mapping[int, GenericPE], outlets: Mapping[int, Outlet], hooks: Hooks,
-        *, copies: bool, readonly: Collection[str] = (),
+        self,
+        plan: Plan,
+        cell: int,
+        pes: Mapping[int, GenericPE],
+        outlets: Mapping[int, Outlet],
+        hooks: Hooks,
+        terms: Terms,
+        *,
+        copies: bool,
     ) -> None:
-        """pes: by rank, of this cell. outlets: by channel. copies: whether sending makes a copy. readonly: PEs that change nothing."""
+        """pes: by rank, of this cell. outlets: by channel. copies: whether sending makes a copy."""
         self.plan = plan
         self.instances: list[Instance] = [plan.instances[rank] for rank in plan.cells[cell].instances]
         self.pes = dict(pes)
@@ -94,7 +124,8 @@ class Circuit:
         self.merging: dict[int, Lane] = {}  # rank -> lane for its partial state
         self._outlets = outlets
         self._receivers: dict[tuple[int, str], Receive] = {}
-        self._readonly = frozenset(readonly)
+        self._readonly = terms.readonly
+        self._debug = terms.debug
         for instance in reversed(self.instances):  # readers before writers
             self._wire(instance)
 
@@ -102,7 +133,9 @@ class Circuit:
         """Return what takes a value for an instance's input."""
         key = (rank, port)
         if key not in self._receivers:
-            self._receivers[key] = _receiver(self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks)
+            self._receivers[key] = _receiver(
+                self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks
+            )
         return self._receivers[key]
 
     def _wire(self, instance: Instance) -> None:
@@ -111,7 +144,8 @@ class Circuit:
         emits: dict[str, Receive] = {}
         for output in pe.outputconnections:
             routes = [route for route in self.plan.routes if route.writer == instance.pe and route.output == output]
-            emits[output] = self._emit(instance, output, [route for route in routes if route.grouping != "merge"])
+            emit = self._emit(instance, output, [route for route in routes if route.grouping != "merge"])
+            emits[output] = Watch(pe, output, emit).write if self._debug else emit
         pe._emit = emits
         for route in self.plan.routes:
             if route.grouping == "merge" and route.writer == instance.pe and instance.number > 0:
@@ -149,7 +183,9 @@ class Circuit:
 
     def _target(self, instance: Instance, route: Route) -> Receive:
         if route.fused:
-            reader = next(other for other in self.instances if other.pe == route.reader and other.number == instance.number)
+            reader = next(
+                other for other in self.instances if other.pe == route.reader and other.number == instance.number
+            )
             return self.receiver(reader.rank, route.input)
         outlets = self._outlets_of(route, instance)
         full = self.hooks.full
@@ -204,26 +240,35 @@ def emission(pe: GenericPE) -> Callable[[Any], None]:
 
         return send
 
-    def send_named(result: Any) -> None:
+    return _named(pe)
+
+
+def _named(pe: GenericPE) -> Callable[[Any], None]:
+    """Return what sends a result `{port: value}`, or a generator of such."""
+    emits = pe._emit
+    streams = isinstance(pe, (IterativePE, ProducerPE))
+
+    def send(result: Any) -> None:
         if type(result) is GeneratorType:
             for part in result:
                 if part is not None:
-                    send_named(part)
+                    send(part)
             return
         if not isinstance(result, dict):
             raise TypeError(f"process() returned {type(result).__name__}; it returns None or {{output: value}}")
         for port, value in result.items():
             if port not in emits:
                 raise UnknownPort(
-                    f"PE {pe.name!r} has no output {port!r}; it has {listed(emits)}.", hint=did_you_mean(port, list(emits))
+                    f"PE {pe.name!r} has no output {port!r}; it has {listed(emits)}.",
+                    hint=did_you_mean(port, list(emits)),
                 )
-            if isinstance(value, GeneratorType) and isinstance(pe, (IterativePE, ProducerPE)):
+            if streams and type(value) is GeneratorType:
                 for one in value:
                     emits[port](one)
             else:
                 emits[port](value)
 
-    return send_named
+    return send
 
 
 def calling(pe: GenericPE, port: str) -> Callable[[Any], Any]:
@@ -236,7 +281,11 @@ def calling(pe: GenericPE, port: str) -> Callable[[Any], Any]:
 
 def _bare(pe: GenericPE) -> bool:
     """Whether `_process` can be called with the value itself."""
-    return (isinstance(pe, IterativePE) and type(pe).process is IterativePE.process) and set(pe.inputconnections) == {"input"}
+    return (
+        isinstance(pe, IterativePE)
+        and type(pe).process is IterativePE.process
+        and set(pe.inputconnections) == {"input"}
+    )
 
 
 def _receiver(pe: GenericPE, instance: Instance, port: str, count: Count, hooks: Hooks) -> Receive:
@@ -288,8 +337,10 @@ def _patient(pe: GenericPE, instance: Instance, port: str, count: Count, hooks: 
                 if result is not None:
                     send(result)
                 return
-            except Exception as error:  # noqa: BLE001 - the policy decides
-                failure = describe(error, pe=instance.pe, instance=instance.label, item=read.n - 1, port=port, value=value)
+            except Exception as error:  # the policy decides
+                failure = describe(
+                    error, pe=instance.pe, instance=instance.label, item=read.n - 1, port=port, value=value
+                )
             finally:
                 state["skip"] = 0
             if attempt < policy.retries:

@@ -6,8 +6,11 @@ Events in, instructions out; a mapping's supervisor obeys them, and stores what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,9 @@ class Coordinator:
         self.rewinds += 1
         if self.rewinds > self.restarts:
             self.over = True
-            yield Fail(f"{reason} That was restart {self.rewinds} since the last checkpoint; {self.restarts} are allowed (--restarts).")
+            yield Fail(
+                f"{reason} That was restart {self.rewinds} since the last checkpoint; {self.restarts} are allowed (--restarts)."
+            )
             return
         self.generation += 1
         self.epoch = 0
@@ -165,9 +170,14 @@ class Coordinator:
         if self.suspending:
             yield from self.due()
 
-    def cannot_snapshot(self, reason: str) -> None:
-        """A PE's state cannot be kept: no checkpoints in this run."""
+    def cannot_snapshot(self, reason: str) -> Iterator[Instruction]:
+        """A PE's state cannot be kept: no checkpoints in this run. One under way is given up."""
         self.unsnapshotable = reason
+        self.epoch = 0
+        self.parts = {}
+        if self.suspending and not self.over:
+            self.over = True
+            yield Suspended()
 
     def _complete(self) -> Iterator[Instruction]:
         if self.committing is not None:

@@ -17,7 +17,9 @@ class Failure:
 
     pe: str
     instance: str
-    item: int | None  # number of the input among those the instance has read; None in preprocess, postprocess and sources
+    item: (
+        int | None
+    )  # number of the input among those the instance has read; None in preprocess, postprocess and sources
     port: str
     value: str  # the input, shortened
     error: str  # type and message
@@ -45,7 +47,14 @@ class StopSource(Unwind):
 
 
 def describe(
-    error: BaseException, *, pe: str, instance: str, item: int | None = None, port: str = "", value: object = None, during: str = "process"
+    error: BaseException,
+    *,
+    pe: str,
+    instance: str,
+    item: int | None = None,
+    port: str = "",
+    value: object = None,
+    during: str = "process",
 ) -> Failure:
     """Make a failure of an exception."""
     return Failure(
@@ -64,7 +73,7 @@ def shortened(value: object) -> str:
     """Return a value's repr, cut; an object whose repr fails is named by its type."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
+    except Exception:
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
@@ -78,5 +87,3 @@ def users_lines(error: BaseException) -> str:
     if cause is not None:
         lines.insert(0, users_lines(cause) + "\nThe above exception was the direct cause of the following one:\n\n")
     return "".join(lines).rstrip()
-
-

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from d4py.items import Frame
+if TYPE_CHECKING:
+    from d4py.items import Frame
 
 WINDOW_ITEMS = 1024
 FRAME_SECONDS = 0.005  # of the reader's work that a frame should hold
@@ -24,7 +26,9 @@ class Inlet:
 
     __slots__ = ("aligned", "channel", "count", "ended", "expected", "generation", "granted", "window")
 
-    def __init__(self, channel: int, generation: int, *, count: int = 0, ended: bool = False, window: int = WINDOW_ITEMS) -> None:
+    def __init__(
+        self, channel: int, generation: int, *, count: int = 0, ended: bool = False, window: int = WINDOW_ITEMS
+    ) -> None:
         self.channel = channel
         self.generation = generation
         self.expected = 0

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from d4py.engine.cell import Counters
-from d4py.engine.failure import Failure
-from d4py.items import Frame
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence, Sequence
+
+    from d4py.engine.cell import Counters
+    from d4py.engine.failure import Failure
+    from d4py.items import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Part:
     epoch: int
     counters: Counters
     states: dict[int, bytes] = field(default_factory=dict)  # by rank
-    partials: dict[int, tuple[int, bytes]] = field(default_factory=dict)  # states to merge: by the writer's rank, with the reader's
+    partials: dict[int, tuple[int, bytes]] = field(
+        default_factory=dict
+    )  # states to merge: by the writer's rank, with the reader's
     positions: dict[int, Any] = field(default_factory=dict)
     counts: dict[int, dict[str, dict[str, int]]] = field(default_factory=dict)  # items per port, by rank
     outputs: Any = None  # how far the spools reach
@@ -130,8 +134,14 @@ class Link(Protocol):
 
     copies: bool  # whether a value sent is a copy (another process) or the value itself
     note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), frame number, index
-    outputs: Spool
-    quarantine: Spool
+
+    @property
+    def outputs(self) -> Spool:
+        """Where values go that nobody consumes."""
+
+    @property
+    def quarantine(self) -> Spool:
+        """Where items go that no try could process."""
 
     def send(self, frame: Frame) -> int:
         """Carry a frame to its reader; return about how many bytes it holds."""

@@ -112,7 +112,7 @@ class Lane:
         frames: list[Frame] = []
         while self.buffer:
             targets = self._targets()
-            number = min(len(self.buffer), min(outlet.room() for outlet in targets))
+            number = min(len(self.buffer), *[outlet.room() for outlet in targets])
             if number <= 0:
                 break
             number = min(number, max(1, min(outlet.frame_limit() for outlet in targets)))

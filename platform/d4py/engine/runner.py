@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from d4py.engine.cell import Act, CellMachine, MissingFrame
-from d4py.engine.circuit import Circuit, Hooks
+from d4py.engine.circuit import Circuit, Hooks, Terms
 from d4py.engine.failure import Abandoned, Failure, StopSource, Unwind, describe
+from d4py.engine.inlet import WINDOW_ITEMS
 from d4py.engine.link import (
     Abandon,
     Acknowledged,
@@ -25,12 +26,18 @@ from d4py.engine.link import (
     RunOver,
     Snapshotted,
 )
-from d4py.engine.outlet import Lane
-from d4py.engine.source import Position, Source
-from d4py.graph.inputs import Calls
+from d4py.engine.outlet import FIRST_CREDIT
+from d4py.engine.source import Source
+from d4py.errors import NotPicklable
 from d4py.graph.pe import GenericPE
-from d4py.items import Frame, Kind
-from d4py.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d4py.engine.outlet import Lane
+    from d4py.graph.inputs import Calls
+    from d4py.items import Frame
+    from d4py.plan.plan import Plan
 
 _EAGER = 0.001  # seconds that a value of a long call may wait to be sent
 _FOREVER = -1.0
@@ -46,29 +53,27 @@ class Runner(Hooks):
         pes: Mapping[int, GenericPE],
         link: Link,
         *,
+        terms: Terms,
         generation: int = 1,
-        calls: Mapping[str, Calls] | None = None,
         start: Part | None = None,
-        window: int | None = None,
-        readonly: frozenset[str] = frozenset(),
         poisoned: Callable[[Frame, int], bool] | None = None,
     ) -> None:
-        """pes: by rank, fresh objects. start: the cell's part of the commit that this generation starts from. window: items of credit, for tests."""
+        """pes: by rank, fresh objects. start: the cell's part of the commit that this generation starts from."""
         self.plan = plan
         self.cell = plan.cells[cell]
         self.link = link
         self.start = start
-        self.calls = dict(calls or {})
+        self.calls = terms.calls
         self.poisoned = poisoned
-        limits = {} if window is None else {"window": window, "credit": min(2, window)}
         self.machine = CellMachine(
             [channel.index for channel in plan.channels_to(cell)],
             [channel.index for channel in plan.channels_from(cell)],
             generation=generation,
             start=start.counters if start else None,
-            **limits,
+            window=terms.window or WINDOW_ITEMS,
+            credit=min(FIRST_CREDIT, terms.window or WINDOW_ITEMS),
         )
-        self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, copies=link.copies, readonly=readonly)
+        self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies)
         self.targets = {
             channel.index: (plan.routes[channel.route].grouping, channel.reader, plan.routes[channel.route].input)
             for channel in plan.channels_to(cell)
@@ -128,6 +133,12 @@ class Runner(Hooks):
             self._serve(_FOREVER)
             self._cut(lane)
 
+    def interrupt(self) -> None:
+        """Stop a live source that is in its own code now. For signal handlers of the thread that runs this cell."""
+        self.stopping = True
+        if any(source.inside and source.pe.live for source in self.sources):
+            raise StopSource
+
     def _act(self) -> None:
         step = self.machine.decide()
         if step.act is Act.RUN:
@@ -152,7 +163,7 @@ class Runner(Hooks):
         finished = self.start is not None and self.start.final
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
-            pe._logger = lambda message, rank=instance.rank: self.link.log(rank, message)  # type: ignore[misc]
+            pe._logger = partial(self.link.log, instance.rank)
             if finished:
                 continue
             if hasattr(pe, "merge") and instance.of > 1:
@@ -187,16 +198,30 @@ class Runner(Hooks):
         )
 
     def _trial(self) -> None:
+        try:
+            self._states()
+        except NotPicklable as error:
+            self.link.report(CannotSnapshot(str(error)))
+
+    def _states(self) -> dict[int, bytes]:
+        """Return the state of each PE that has one. Raises NotPicklable, naming PE and attribute."""
+        kept = {source.instance.rank: source.state() for source in self.sources}
+        states = {}
         for rank, pe in self.circuit.pes.items():
-            reason = _unpicklable(pe)
-            if reason:
-                self.link.report(CannotSnapshot(f"PE {self.plan.instances[rank].pe!r}: {reason}"))
+            if _stateful(pe):
+                try:
+                    states[rank] = kept.get(rank) or _pickled(pe)
+                except NotPicklable as error:
+                    raise NotPicklable(
+                        f"PE {self.plan.instances[rank].pe!r}: {error.message}", hint=error.hint
+                    ) from None
+        return states
 
     def _restore(self) -> None:
         if self.start is None:
             return
         for rank, state in self.start.states.items():
-            self.circuit.pes[rank].restore(pickle.loads(state))  # noqa: S301 - from this run's own checkpoint
+            self.circuit.pes[rank].restore(pickle.loads(state))
         self.partials = dict(self.start.partials)
         for rank, counts in self.start.counts.items():
             self.circuit.counts[rank].restore(counts)
@@ -239,7 +264,12 @@ class Runner(Hooks):
         count.quarantined.n += 1
         error = RuntimeError("the worker died on this item, twice")
         self.quarantine(
-            rank, port, value, describe(error, pe=instance.pe, instance=instance.label, item=count.read[port].n - 1, port=port, value=value)
+            rank,
+            port,
+            value,
+            describe(
+                error, pe=instance.pe, instance=instance.label, item=count.read[port].n - 1, port=port, value=value
+            ),
         )
 
     def _call(self) -> None:
@@ -285,7 +315,7 @@ class Runner(Hooks):
     def _finish(self) -> None:
         for rank, state in (self.partials[writer] for writer in sorted(self.partials)):
             other = copy.deepcopy(self.pristine[rank])
-            other.restore(pickle.loads(state))  # noqa: S301 - from this run's own processes
+            other.restore(pickle.loads(state))
             self.circuit.pes[rank].merge(other)  # type: ignore[attr-defined]
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
@@ -307,9 +337,11 @@ class Runner(Hooks):
         part = Part(self.machine.generation, self.cell.index, epoch, self.machine.counters())
         part.counts = {rank: count.to_json() for rank, count in self.circuit.counts.items()}
         if not finished:
-            kept = {source.instance.rank: source.state() for source in self.sources}
-            for rank, pe in self.circuit.pes.items():
-                part.states[rank] = kept.get(rank) or _pickled(pe, self.plan.instances[rank].pe)
+            try:
+                part.states = self._states()
+            except NotPicklable as error:
+                self.link.report(CannotSnapshot(str(error)))
+                return
             part.partials = dict(self.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
         part.outputs = self.link.outputs.reach()
@@ -320,7 +352,7 @@ class Runner(Hooks):
         instance = self.plan.instances[rank]
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - whatever a user's code raises fails the run
+        except Exception as error:
             self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
 
     def _serve(self, wait: float) -> None:
@@ -383,25 +415,26 @@ def _bare(pe: GenericPE) -> GenericPE:
     return twin
 
 
-def _pickled(pe: GenericPE, name: str) -> bytes:
-    try:
-        return pickle.dumps(pe.snapshot(), protocol=5)
-    except Exception:  # noqa: BLE001 - reported at the start; the part is of no use, but the run goes on
-        return b""
+def _stateful(pe: GenericPE) -> bool:
+    """Whether a checkpoint has to keep something of a PE."""
+    return not pe.stateless or type(pe).snapshot is not GenericPE.snapshot
 
 
-def _unpicklable(pe: GenericPE) -> str:
-    """Return which attribute of a PE's state cannot be kept, or nothing."""
-    if pe.stateless and type(pe).snapshot is GenericPE.snapshot:
-        return ""
+def _pickled(pe: GenericPE) -> bytes:
+    """Return a PE's state; raise NotPicklable naming the attribute that can't be kept."""
     try:
         state = pe.snapshot()
-        pickle.dumps(state, protocol=5)
-    except Exception as whole:  # noqa: BLE001 - a user's snapshot, or a state that refuses, may raise anything
-        for name, value in (state if isinstance(state, dict) else {}).items() if "state" in locals() else ():
+    except Exception as error:
+        raise NotPicklable(f"its snapshot() raised {type(error).__name__}: {error}.") from error
+    try:
+        return pickle.dumps(state, protocol=5)
+    except Exception as whole:
+        for name, value in state.items() if isinstance(state, dict) else ():
             try:
                 pickle.dumps(value, protocol=5)
-            except Exception as error:  # noqa: BLE001
-                return f"attribute {name!r} cannot be pickled ({error}). Leave it out with pickleIgnore = [{name!r}], and make it in preprocess."
-        return f"its state cannot be pickled ({whole})."
-    return ""
+            except Exception as error:
+                raise NotPicklable(
+                    f"attribute {name!r} cannot be pickled ({error}).",
+                    hint=f"Leave it out with pickleIgnore = [{name!r}], and make it in preprocess.",
+                ) from None
+        raise NotPicklable(f"its state cannot be pickled ({whole}).") from whole

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.engine.circuit import Circuit, emission
 from d4py.engine.failure import Failure, StopSource, describe
-from d4py.engine.link import Journal
-from d4py.graph.inputs import Calls
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
-from d4py.plan.plan import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d4py.engine.link import Journal
+    from d4py.graph.inputs import Calls
+    from d4py.plan.plan import Instance
 
 _LONG = 0.01  # seconds; a source whose calls last longer keeps the state it had before each
 _QUANTUM = 0.001
@@ -65,6 +68,7 @@ class Source:
         self.exhausted = False
         self.boundary: bytes | None = None  # the state as it was before the call in progress
         self.calling = False
+        self.inside = False  # the source's own code is running, not what it wrote to
         self._stream: Iterator[Any] | None = None
         self._last = _LONG  # seconds of the last call
         self._quantum = 1
@@ -85,17 +89,20 @@ class Source:
             self._emits[port](value)
             return
         try:
+            self.inside = True
             if self._stream is not None:
                 self._pull(self._stream)
             else:
                 self._calls()
+            self.inside = False
         except StopSource:
             self.stop()
-        except Exception as error:  # noqa: BLE001 - the policy decides
+        except Exception as error:
             self._failed(error)
 
     def stop(self) -> None:
         """End here, as if the source were exhausted."""
+        self.inside = False
         if isinstance(self._stream, GeneratorType):
             self._stream.close()
         self._stream = None
@@ -110,7 +117,13 @@ class Source:
     @property
     def splittable(self) -> bool:
         """Whether a barrier may be taken now: between calls, or in one whose state before it is kept."""
-        return not self.calling or self.boundary is not None or self.pe.stateless or self._seeks() or self.journal is not None
+        return (
+            not self.calling
+            or self.boundary is not None
+            or self.pe.stateless
+            or self._seeks()
+            or self.journal is not None
+        )
 
     def position(self) -> Position:
         """Return the position for a part."""
@@ -123,7 +136,9 @@ class Source:
         return self.boundary if self.calling else None
 
     def _is_root(self) -> bool:
-        return not any(route.reader == self.instance.pe and route.grouping != "merge" for route in self.circuit.plan.routes)
+        return not any(
+            route.reader == self.instance.pe and route.grouping != "merge" for route in self.circuit.plan.routes
+        )
 
     def _seeks(self) -> bool:
         return hasattr(self.pe, "seek") and hasattr(self.pe, "offset")
@@ -190,7 +205,7 @@ class Source:
                 taken += 1
                 if value is not None:
                     self._send(value)
-        elif self.writes >= self.skip and self.journal is None:
+        elif self.writes >= self.skip and self.journal is None and not self.pe.live:
             emit = self._emits["output"]
             try:
                 for value in islice(stream, self._quantum):
@@ -227,17 +242,22 @@ class Source:
             if self.journal is not None and self.calling:
                 self.journal.append((port, value))
                 self.spooled += 1
+            inside, self.inside = self.inside, False
             emit(value)
             if self._stream is None and self.calling and self.clock() >= self._due:
                 self.between()
                 self._due = self.clock() + _QUANTUM
+            self.inside = inside
 
         return write
 
     def _failed(self, error: Exception) -> None:
+        self.inside = False
         policy = Policy.parse(self.pe.on_error, of=f"PE {self.pe.id!r}")
         hooks = self.circuit.hooks
-        failure: Failure = describe(error, pe=self.instance.pe, instance=self.instance.label, during=f"call {self.done}")
+        failure: Failure = describe(
+            error, pe=self.instance.pe, instance=self.instance.label, during=f"call {self.done}"
+        )
         if self._tries < policy.retries:
             hooks.pause(policy.backoff * 2**self._tries)
             self._tries += 1
@@ -246,6 +266,8 @@ class Source:
         if not policy.quarantine:
             hooks.fail(failure)
         self._count.quarantined.n += 1
-        hooks.quarantine(self.instance.rank, "", self.calls if isinstance(self.calls, int) else self.calls[self.done], failure)
+        hooks.quarantine(
+            self.instance.rank, "", self.calls if isinstance(self.calls, int) else self.calls[self.done], failure
+        )
         self._stream = None
         self._ended(_LONG)

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from d4py.errors import CycleError, GraphError
-from d4py.graph.graph import WorkflowGraph
-from d4py.graph.pe import GenericPE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.graph.pe import GenericPE
 
 _REPLAYS = ("rerun", "spool")
 
@@ -40,14 +44,15 @@ def ordered(graph: WorkflowGraph) -> list[GenericPE]:
     if len(order) < len(waiting):
         circle = [pe.id or pe.name for pe in graph.pes if waiting[id(pe)]]
         raise CycleError(
-            f"PEs feed each other in a circle: {' -> '.join(circle[:6])}.", hint="A workflow graph must not have cycles."
+            f"PEs feed each other in a circle: {' -> '.join(circle[:6])}.",
+            hint="A workflow graph must not have cycles.",
         )
     return order
 
 
 def _check_numbers(pe: GenericPE) -> None:
     number = pe.numprocesses
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+    if type(number) is not int or number < 1:
         raise GraphError(f"PE {pe.id!r} has numprocesses = {number!r}.", hint="Give a whole number of at least 1.")
     for name, port in pe.inputconnections.items():
         grouping = port.get("grouping")

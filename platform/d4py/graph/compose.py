@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import GraphError
 from d4py.graph.function import SimpleFunctionPE
 from d4py.graph.graph import WorkflowGraph, _input, _output
-from d4py.graph.pe import GenericPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d4py.graph.pe import GenericPE
 
 
 class CompositePE(WorkflowGraph):

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import ParameterError, did_you_mean, listed
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.types import hints_of, item_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class FunctionPE(GenericPE):
@@ -90,7 +92,9 @@ class Factory:
         return pe
 
     def __rshift__(self, other: object) -> Any:
-        raise ParameterError(f"{self.function.__name__} was not called.", hint=f"Write {self.function.__name__}() >> ...")
+        raise ParameterError(
+            f"{self.function.__name__} was not called.", hint=f"Write {self.function.__name__}() >> ..."
+        )
 
     def __repr__(self) -> str:
         return f"<PE factory {self.function.__name__}>"
@@ -123,7 +127,8 @@ def _signature(function: Callable[..., Any], kind: type[FunctionPE]) -> tuple[li
     if not issubclass(kind, ProducerFunctionPE):
         if code.co_argcount == 0:
             raise ParameterError(
-                f"{function.__name__}() takes no value.", hint="Its first parameter gets the item; sources are @d4py.producer."
+                f"{function.__name__}() takes no value.",
+                hint="Its first parameter gets the item; sources are @d4py.producer.",
             )
         hints["input"] = annotations.get(names.pop(0))
     hints["output"] = item_hint(function, annotations.get("return"))

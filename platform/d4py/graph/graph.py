@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import GraphError, TypeMismatch, UnknownPort, did_you_mean, listed
 from d4py.graph.pe import GenericPE
 from d4py.graph.types import compatible, spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class WorkflowGraph:
         if isinstance(node, GenericPE):
             if not hasattr(node, "inputconnections") or not hasattr(node, "outputconnections"):
                 raise GraphError(
-                    f"PE class {type(node).__name__!r} does not call super().__init__().", hint="Call it first in __init__."
+                    f"PE class {type(node).__name__!r} does not call super().__init__().",
+                    hint="Call it first in __init__.",
                 )
             if node.id is None:
                 node.id = unique(node.name, {pe.id for pe in self.nodes if isinstance(pe, GenericPE)})
@@ -55,7 +58,10 @@ class WorkflowGraph:
         self.add(reader)
         source, source_port = _output(writer, output)
         target, target_port = _input(reader, input)
-        given, wanted = source.outputconnections[source_port].get("hint"), target.inputconnections[target_port].get("hint")
+        given, wanted = (
+            source.outputconnections[source_port].get("hint"),
+            target.inputconnections[target_port].get("hint"),
+        )
         if not compatible(given, wanted):
             raise TypeMismatch(
                 f"PE {source.name!r} writes {spelled(given)} on {source_port!r}, but input {target_port!r} of "
@@ -99,7 +105,9 @@ class WorkflowGraph:
 
     def __rshift__(self, other: Node) -> WorkflowGraph:
         if self._tail is None:
-            raise GraphError("This graph has no open end to connect with >>.", hint="Use graph.connect(a, 'output', b, 'input').")
+            raise GraphError(
+                "This graph has no open end to connect with >>.", hint="Use graph.connect(a, 'output', b, 'input')."
+            )
         if isinstance(other, WorkflowGraph) and other._head is not None and other._tail is not None:
             for node in other.nodes:
                 self.add(node)
@@ -148,7 +156,9 @@ def only(node: Node, kind: str) -> str:
         names = list(node.inputconnections if kind == "input" else node.outputconnections)
         title = f"PE {node.name!r}"
     if len(names) != 1:
-        raise GraphError(f"{title} has {len(names)} {kind}s ({listed(names)}); >> needs exactly one.", hint="Use graph.connect().")
+        raise GraphError(
+            f"{title} has {len(names)} {kind}s ({listed(names)}); >> needs exactly one.", hint="Use graph.connect()."
+        )
     return names[0]
 
 
@@ -171,7 +181,9 @@ def _port(node: Node, name: str, kind: str) -> tuple[GenericPE, str]:
         return _port(inner, inner_name, kind)
     ports = node.inputconnections if kind == "input" else node.outputconnections
     if name not in ports:
-        raise UnknownPort(f"PE {node.name!r} has no {kind} {name!r}; it has {listed(ports)}.", hint=did_you_mean(name, ports))
+        raise UnknownPort(
+            f"PE {node.name!r} has no {kind} {name!r}; it has {listed(ports)}.", hint=did_you_mean(name, ports)
+        )
     return node, name
 
 

@@ -7,13 +7,16 @@ dispel4py's form: `{PE: [{input: value}, ...]}` or `{PE: N}`, the PE by id or na
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import InputError, did_you_mean, listed
-from d4py.graph.graph import WorkflowGraph
 from d4py.graph.pe import GenericPE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d4py.graph.graph import WorkflowGraph
 
 Calls = int | list[dict[str, Any]]
 
@@ -28,7 +31,9 @@ def parse(text: str, *, where: str) -> dict[str, Any]:
             hint="""Write it as '{"PE": [{"input": 1}]}' or '{"PE": 10}'.""",
         ) from None
     if not isinstance(value, dict):
-        raise InputError(f"{where} is {type(value).__name__}, not an object.", hint="""Write it as '{"PE": [{"input": 1}]}'.""")
+        raise InputError(
+            f"{where} is {type(value).__name__}, not an object.", hint="""Write it as '{"PE": [{"input": 1}]}'."""
+        )
     return value
 
 
@@ -38,7 +43,9 @@ def read(path: str) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"The input file {path!r} cannot be read: {reason}.", hint="Check the path given with -f.") from None
+        raise InputError(
+            f"The input file {path!r} cannot be read: {reason}.", hint="Check the path given with -f."
+        ) from None
     return parse(text, where=f"The input file {path!r}")
 
 
@@ -55,7 +62,9 @@ def resolve(graph: WorkflowGraph, inputs: Mapping[Any, Any] | int | None) -> dic
         pe = _find(graph, name)
         assert pe.id is not None
         if pe.id not in roots and isinstance(given, int):
-            raise InputError(f"PE {pe.id!r} is fed by another PE, so it has no iterations.", hint="Give it a list of inputs.")
+            raise InputError(
+                f"PE {pe.id!r} is fed by another PE, so it has no iterations.", hint="Give it a list of inputs."
+            )
         calls[pe.id] = _calls(pe, given)
     return calls
 
@@ -68,9 +77,13 @@ def _find(graph: WorkflowGraph, name: object) -> GenericPE:
     found = [pe for pe in graph.pes if pe.id == name] or [pe for pe in graph.pes if pe.name == name]
     known = [pe.id for pe in graph.pes]
     if not found:
-        raise InputError(f"There is no PE {name!r} to give input to; there is {listed(known)}.", hint=did_you_mean(name, known))
+        raise InputError(
+            f"There is no PE {name!r} to give input to; there is {listed(known)}.", hint=did_you_mean(name, known)
+        )
     if len(found) > 1:
-        raise InputError(f"The name {name!r} fits {len(found)} PEs: {listed(pe.id for pe in found)}.", hint="Name one by its id.")
+        raise InputError(
+            f"The name {name!r} fits {len(found)} PEs: {listed(pe.id for pe in found)}.", hint="Name one by its id."
+        )
     return found[0]
 
 
@@ -79,7 +92,8 @@ def _calls(pe: GenericPE, given: object) -> Calls:
         return given
     if not isinstance(given, (list, tuple)):
         raise InputError(
-            f"The input of PE {pe.id!r} is {given!r:.60}.", hint="Give a list of {input: value} objects, or a number of iterations."
+            f"The input of PE {pe.id!r} is {given!r:.60}.",
+            hint="Give a list of {input: value} objects, or a number of iterations.",
         )
     for number, call in enumerate(given):
         if not isinstance(call, dict):

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
 from d4py.graph.graph import WorkflowGraph
 from d4py.graph.parameters import call_configure, set_on_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +57,23 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
     if path.is_dir():
         file = path / "workflow.py"
         if not file.is_file():
-            raise LoadError(f"The folder {name!r} has no workflow.py.", hint="Name a folder with one, or the file itself.")
-        return Source(name=path.resolve().name, kind="file", target=str(file.resolve()), variable=chosen, parameters=given, folder=str(path.resolve()))
+            raise LoadError(
+                f"The folder {name!r} has no workflow.py.", hint="Name a folder with one, or the file itself."
+            )
+        return Source(
+            name=path.resolve().name,
+            kind="file",
+            target=str(file.resolve()),
+            variable=chosen,
+            parameters=given,
+            folder=str(path.resolve()),
+        )
     if path.is_file():
         if path.suffix != ".py":
-            raise LoadError(f"The file {name!r} is not a Python file.", hint="Workflows are .py files, folders with workflow.py, or modules.")
+            raise LoadError(
+                f"The file {name!r} is not a Python file.",
+                hint="Workflows are .py files, folders with workflow.py, or modules.",
+            )
         return Source(name=path.stem, kind="file", target=str(path.resolve()), variable=chosen, parameters=given)
     if path.suffix == ".py" or "/" in name or not all(part.isidentifier() for part in name.split(".")):
         raise LoadError(f"There is no file {name!r}.", hint=_near_file(path))
@@ -85,7 +99,9 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
     try:
         code_bytes = path.read_bytes()
     except OSError as error:
-        raise LoadError(f"The file {source.target!r} cannot be read: {error.strerror}.", hint="Check its permissions.") from None
+        raise LoadError(
+            f"The file {source.target!r} cannot be read: {error.strerror}.", hint="Check its permissions."
+        ) from None
     module = ModuleType(f"d4py_workflow_{path.stem if path.stem.isidentifier() else 'file'}")
     module.__file__ = str(path)
     # Registered, so that classes of the module can be pickled by name wherever the same file is loaded.
@@ -93,7 +109,7 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     try:
-        exec(compile(code_bytes, str(path), "exec"), module.__dict__)
+        exec(compile(code_bytes, str(path), "exec"), module.__dict__)  # noqa: S102 - running a workflow's file is what was asked for
     except SyntaxError as error:
         raise LoadError(
             f"{source.name}: syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line."
@@ -103,9 +119,14 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
     except ImportError as error:
         raise LoadError(_imported(source, error), hint=f"Install {error.name!r} here." if error.name else "") from error
     except Exception as error:
-        raise LoadError(_raised(source.target, error), hint="The workflow's own code failed while it was loaded.") from error
+        raise LoadError(
+            _raised(source.target, error), hint="The workflow's own code failed while it was loaded."
+        ) from error
     except SystemExit as error:
-        raise LoadError(f"{source.target} called exit({error.code}) while it was loaded.", hint="Guard it with if __name__ == '__main__'.") from None
+        raise LoadError(
+            f"{source.target} called exit({error.code}) while it was loaded.",
+            hint="Guard it with if __name__ == '__main__'.",
+        ) from None
     return module, digest_of(path)
 
 
@@ -118,14 +139,20 @@ def _import(source: Source) -> tuple[ModuleType, str]:
         module = importlib.import_module(source.target)
     except ModuleNotFoundError as error:
         if error.name and (source.target == error.name or source.target.startswith(f"{error.name}.")):
-            raise LoadError(f"There is no file, folder or module {source.target!r}.", hint=_near_file(Path(source.target))) from None
+            raise LoadError(
+                f"There is no file, folder or module {source.target!r}.", hint=_near_file(Path(source.target))
+            ) from None
         raise LoadError(_imported(source, error), hint=f"Install {error.name!r} here.") from error
     except SyntaxError as error:
-        raise LoadError(f"Syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line.") from None
+        raise LoadError(
+            f"Syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line."
+        ) from None
     except D4pyError:
         raise
     except Exception as error:
-        raise LoadError(_raised(source.target, error), hint="The module's own code failed while it was imported.") from error
+        raise LoadError(
+            _raised(source.target, error), hint="The module's own code failed while it was imported."
+        ) from error
     file = getattr(module, "__file__", None)
     return module, digest_of(Path(file)) if file else ""
 
@@ -134,7 +161,12 @@ def digest_of(path: Path) -> str:
     """Return a digest of a workflow's code: the file and, for a folder with workflow.py, every .py and .toml in it."""
     files = [path]
     if path.name == "workflow.py":
-        files = sorted(file for pattern in ("*.py", "*.toml") for file in path.parent.rglob(pattern) if "__pycache__" not in file.parts)
+        files = sorted(
+            file
+            for pattern in ("*.py", "*.toml")
+            for file in path.parent.rglob(pattern)
+            if "__pycache__" not in file.parts
+        )
     digest = hashlib.sha256()
     for file in files:
         digest.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
@@ -146,7 +178,9 @@ def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> Wo
     if source.variable is None and callable(configure):
         graph = call_configure(configure, parameters)
         if not isinstance(graph, WorkflowGraph):
-            raise LoadError(f"configure() of {source.target} returned {graph!r:.60}.", hint="It must return a WorkflowGraph.")
+            raise LoadError(
+                f"configure() of {source.target} returned {graph!r:.60}.", hint="It must return a WorkflowGraph."
+            )
         return graph.flatten()
     graph = _chosen(module, source).flatten()
     set_on_graph(graph, parameters)
@@ -158,7 +192,8 @@ def _chosen(module: ModuleType, source: Source) -> WorkflowGraph:
     if source.variable is not None:
         if source.variable not in graphs:
             raise LoadError(
-                f"{source.target} has no graph {source.variable!r}; it has {listed(graphs)}.", hint=did_you_mean(source.variable, graphs)
+                f"{source.target} has no graph {source.variable!r}; it has {listed(graphs)}.",
+                hint=did_you_mean(source.variable, graphs),
             )
         return graphs[source.variable]
     whole = {name: graph for name, graph in graphs.items() if not graph.inputmappings and not graph.outputmappings}
@@ -166,11 +201,15 @@ def _chosen(module: ModuleType, source: Source) -> WorkflowGraph:
     tops = {id(graph): name for name, graph in whole.items() if id(graph) not in inner}
     if not tops:
         raise LoadError(
-            f"{source.target} defines no workflow graph.", hint="Assign one to a variable, or define configure() that returns one."
+            f"{source.target} defines no workflow graph.",
+            hint="Assign one to a variable, or define configure() that returns one.",
         )
     if len(tops) > 1:
         names = sorted(tops.values())
-        raise LoadError(f"{source.target} defines {len(tops)} graphs: {listed(names)}.", hint=f"Choose one: {source.target}:{names[0]}.")
+        raise LoadError(
+            f"{source.target} defines {len(tops)} graphs: {listed(names)}.",
+            hint=f"Choose one: {source.target}:{names[0]}.",
+        )
     return graphs[next(iter(tops.values()))]
 
 
@@ -198,7 +237,8 @@ def _declared(toml: Mapping[str, Any], source: Source) -> dict[str, Any]:
         for name in source.parameters:
             if name not in declared and "." not in name:
                 raise ParameterError(
-                    f"Workflow {source.name!r} has no parameter {name!r}; it has {listed(declared, limit=20)}.", hint=did_you_mean(name, declared)
+                    f"Workflow {source.name!r} has no parameter {name!r}; it has {listed(declared, limit=20)}.",
+                    hint=did_you_mean(name, declared),
                 )
     return declared
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from d4py.errors import ParameterError, did_you_mean, listed
 from d4py.graph.function import FunctionPE
-from d4py.graph.graph import WorkflowGraph
 from d4py.graph.types import hints_of, spelled
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d4py.graph.graph import WorkflowGraph
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -47,7 +50,9 @@ def set_on_graph(graph: WorkflowGraph, values: Mapping[str, object]) -> None:
         if not found:
             known = sorted({parameter for pe in functions for parameter in pe.settable})
             raise ParameterError(
-                f"No PE has a parameter {full!r}; there is {listed(known)}." if known else f"This workflow has no parameter {full!r}; it has none.",
+                f"No PE has a parameter {full!r}; there is {listed(known)}."
+                if known
+                else f"This workflow has no parameter {full!r}; it has none.",
                 hint=did_you_mean(name, known),
             )
         if len(found) > 1:
@@ -85,11 +90,11 @@ def default_of(function: Callable[..., Any], name: str) -> Any:
     """Return a parameter's default, or a marker where it has none."""
     code = function.__code__
     positional = code.co_varnames[: code.co_argcount]
-    defaults = function.__defaults__ or ()  # type: ignore[attr-defined]
+    defaults = function.__defaults__ or ()
     if name in positional:
         place = positional.index(name) - (len(positional) - len(defaults))
         return defaults[place] if place >= 0 else _NONE
-    return (function.__kwdefaults__ or {}).get(name, _NONE)  # type: ignore[attr-defined]
+    return (function.__kwdefaults__ or {}).get(name, _NONE)
 
 
 def _kinds(hint: object) -> list[type] | None:
@@ -141,5 +146,13 @@ def _parse(text: object, kind: type) -> object:
 
 
 def _example(kind: type) -> str:
-    examples: dict[type, str] = {int: "10", float: "0.5", bool: "true", str: "text", list: "[1,2]", tuple: "(1,2)", dict: "{}"}
+    examples: dict[type, str] = {
+        int: "10",
+        float: "0.5",
+        bool: "true",
+        str: "text",
+        list: "[1,2]",
+        tuple: "(1,2)",
+        dict: "{}",
+    }
     return examples.get(kind, "...")

@@ -19,12 +19,16 @@ Port = dict[str, Any]
 Emit = Callable[[Any], None]
 
 # Set by the engine or by the graph: not part of a PE's state.
-RUNTIME_ATTRIBUTES = frozenset({"_emit", "_logger", "_empty", "inputconnections", "outputconnections", "rank", "id", "name", "numprocesses"})
+RUNTIME_ATTRIBUTES = frozenset(
+    {"_emit", "_logger", "_empty", "inputconnections", "outputconnections", "rank", "id", "name", "numprocesses"}
+)
 
 
 class _Unbound(dict[str, Emit]):
     def __missing__(self, name: str) -> Emit:
-        raise GraphError(f"write({name!r}) was called outside a run.", hint="Write in preprocess, process or postprocess.")
+        raise GraphError(
+            f"write({name!r}) was called outside a run.", hint="Write in preprocess, process or postprocess."
+        )
 
 
 class GenericPE:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import NotPicklable
 from d4py.items.frame import Frame, Kind
 from d4py.items.slots import LARGE, Arena, Mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VERSION = 1
 
@@ -55,13 +57,26 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
     body = b""
     if frame.kind is Kind.DATA:
         try:
-            body = pickle.dumps((frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None)
+            body = pickle.dumps(
+                (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None
+            )
         except Exception as error:
-            raise NotPicklable(_culprit(frame.items, error), hint="Write plain data, arrays, or objects of importable classes.") from error
+            raise NotPicklable(
+                _culprit(frame.items, error), hint="Write plain data, arrays, or objects of importable classes."
+            ) from error
     if slots:
         body = b"".join(slots) + body
     head = HEAD.pack(
-        len(body), VERSION, frame.kind, len(slots), frame.channel, frame.generation, frame.attempt, frame.number, frame.first, frame.epoch
+        len(body),
+        VERSION,
+        frame.kind,
+        len(slots),
+        frame.channel,
+        frame.generation,
+        frame.attempt,
+        frame.number,
+        frame.first,
+        frame.epoch,
     )
     return head, body
 
@@ -77,7 +92,7 @@ def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -
             assert mapped is not None
             offset, size = _SLOT.unpack_from(body, index * _SLOT.size)
             buffers.append(mapped.view(offset, size))
-        items, origins, cause = pickle.loads(body[slots * _SLOT.size :], buffers=buffers)  # noqa: S301 - from this run's own processes
+        items, origins, cause = pickle.loads(body[slots * _SLOT.size :], buffers=buffers)
     return Frame(generation, channel, number, first, Kind(kind), items, epoch, attempt, cause, origins)
 
 
@@ -105,13 +120,13 @@ def encode_control(value: Any) -> bytes:
 
 def decode_control(body: memoryview) -> Any:
     """Return what `encode_control` took."""
-    return pickle.loads(body)  # noqa: S301 - from this run's own processes
+    return pickle.loads(body)
 
 
 def _culprit(items: Sequence[Any], error: Exception) -> str:
     for item in items:
         try:
             pickle.dumps(item, protocol=5)
-        except Exception as own:  # noqa: BLE001 - a value's own reduction may raise anything
+        except Exception as own:
             return f"A value of type {type(item).__name__} cannot be sent to another process: {own}."
     return f"A value cannot be sent to another process: {error}."

@@ -13,6 +13,7 @@ import os
 import tempfile
 import weakref
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
@@ -26,7 +27,7 @@ def create_file() -> int:
         descriptor = os.memfd_create("d4py-arena", os.MFD_CLOEXEC)
     else:  # macOS
         descriptor, name = tempfile.mkstemp()
-        os.unlink(name)
+        Path(name).unlink()
     os.ftruncate(descriptor, ARENA_BYTES)
     return descriptor
 

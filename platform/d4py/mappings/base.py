@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from d4py.graph.graph import WorkflowGraph
-from d4py.graph.inputs import Calls
-from d4py.graph.load import Workflow
-from d4py.mappings.outcome import Outcome
-from d4py.plan import Plan
-from d4py.runs import Folder, State
-from d4py.runs.board import Board
+from d4py.engine.circuit import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.graph.inputs import Calls
+    from d4py.graph.load import Workflow
+    from d4py.mappings.outcome import Outcome
+    from d4py.plan import Plan
+    from d4py.runs import Folder, State
+    from d4py.runs.board import Board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +69,10 @@ class Enactment:
     observers: Sequence[Observer] = field(default_factory=tuple)
 
     @property
-    def readonly(self) -> frozenset[str]:
-        """PEs that promise to change nothing they receive."""
-        return frozenset(pe.id or "" for pe in self.workflow.graph.pes if pe.readonly)
+    def terms(self) -> Terms:
+        """What all cells are told."""
+        readonly = frozenset(pe.id or "" for pe in self.workflow.graph.pes if pe.readonly)
+        return Terms(calls=self.calls, readonly=readonly, window=self.options.window, debug=self.options.debug)
 
     @property
     def live(self) -> bool:

@@ -6,11 +6,9 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Mapping as Mapping_
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import InputError, StateError, UsageError, WorkflowFailed
 from d4py.graph import inputs as given
@@ -24,6 +22,10 @@ from d4py.mappings.outcome import Outcome
 from d4py.runs import Folder, State, Status, home, new_id, process
 from d4py.runs.books import Books, audit
 from d4py.runs.outputs import Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as Mapping_
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,20 @@ def run(
     settled = settled_options(engine, processes, options)
     plan = engine.layout(workflow.graph, settled)
     name = run_id or new_id()
-    folder = Folder.create(Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error))
+    folder = Folder.create(
+        Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error)
+    )
     folder.write_plan(plan)
     folder.keep_inputs(_pickled_calls(calls))
     state = State(run=name, mapping=mapping, workflow=workflow.name, created=_now(), warnings=warnings)
     enactment = Enactment(
-        workflow=workflow, plan=plan, folder=folder, calls=calls, options=settled, state=state, observers=tuple(observers)
+        workflow=workflow,
+        plan=plan,
+        folder=folder,
+        calls=calls,
+        options=settled,
+        state=state,
+        observers=tuple(observers),
     )
     return _enacted(engine, enactment, check=check)
 
@@ -96,27 +106,39 @@ def resume(
     """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed."""
     state = folder.state()
     if not state.status.over:
-        raise StateError(f"The run {state.run!r} is still running (process {state.pid}).", hint=f"Wait for it: d4py wait {state.run}.")
+        raise StateError(
+            f"The run {state.run!r} is still running (process {state.pid}).",
+            hint=f"Wait for it: d4py wait {state.run}.",
+        )
     commit = folder.last_commit()
     if commit is not None and commit.final:
         raise StateError(f"The run {state.run!r} is complete.", hint=f"Its results: d4py outputs {state.run}.")
     description = folder.description()
     if description["source"] is None:
-        raise StateError(f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again.")
+        raise StateError(
+            f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again."
+        )
     engine = get(mapping or description["mapping"])
     workflow = load(Source(**description["source"]))
     if workflow.digest != description["digest"] and not accept_changes:
-        raise StateError(f"The code of {workflow.name!r} has changed since the run {state.run!r} began.", hint="Continue all the same with --accept-changes.")
+        raise StateError(
+            f"The code of {workflow.name!r} has changed since the run {state.run!r} began.",
+            hint="Continue all the same with --accept-changes.",
+        )
     set_policies(workflow.graph, description["on_error"])
     kept = Options(**description["options"])
-    settled = settled_options(engine, processes or kept.processes, {name: value for name, value in asdict(kept).items() if name != "processes"})
+    settled = settled_options(
+        engine,
+        processes or kept.processes,
+        {name: value for name, value in asdict(kept).items() if name != "processes"},
+    )
     state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
     state.mapping = engine.name
     enactment = Enactment(
         workflow=workflow,
         plan=folder.plan(),
         folder=folder,
-        calls=pickle.loads(folder.inputs()),  # noqa: S301 - this run's own file
+        calls=pickle.loads(folder.inputs()),
         options=settled,
         state=state,
         observers=tuple(observers),
@@ -136,7 +158,10 @@ def set_policies(graph: WorkflowGraph, on_error: Mapping_[str, str] | str | None
     for name, text in on_error.items():
         found = [pe for pe in graph.pes if name in (pe.id, pe.name)]
         if not found:
-            raise UsageError(f"There is no PE {name!r} to set a policy for.", hint=f"There is {', '.join(pe.id or '' for pe in graph.pes)}.")
+            raise UsageError(
+                f"There is no PE {name!r} to set a policy for.",
+                hint=f"There is {', '.join(pe.id or '' for pe in graph.pes)}.",
+            )
         for pe in found:
             Policy.parse(text, of=f"PE {name!r}")
             pe.on_error = text
@@ -206,13 +231,17 @@ def _exit_code(status: Status, books: Books) -> int:
 def settled_options(engine: Mapping, processes: int | None, options: Mapping_[str, Any]) -> Options:
     """Return the options of a run with what was not given filled in; raise UsageError for what cannot be."""
     if processes is None:
-        processes = engine.default_processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(processes, int) or processes < 1:
+        processes = engine.default_processes or _processors()
+    if type(processes) is not int or processes < 1:
         raise UsageError(f"The number of processes is {processes!r}.", hint="Give -n a whole number of at least 1.")
     try:
         return replace(Options(processes=processes), **options)
     except TypeError as error:
         raise UsageError(f"{error}.", hint="Options are the fields of d4py.mappings.Options.") from None
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _description(name: str, workflow: Workflow, mapping: str, options: Options, on_error: object) -> dict[str, Any]:
@@ -230,7 +259,7 @@ def _description(name: str, workflow: Workflow, mapping: str, options: Options, 
 def _pickled_calls(calls: dict[str, Any]) -> bytes:
     try:
         return pickle.dumps(calls, protocol=5)
-    except Exception as error:  # noqa: BLE001 - a value's own reduction may raise anything
+    except Exception as error:
         raise InputError(f"The input data cannot be kept: {error}.", hint="Give plain data.") from None
 
 

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from d4py.errors import UnknownMapping, did_you_mean, listed
-from d4py.mappings.base import Mapping
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from d4py.mappings.base import Mapping
 
 GROUP = "d4py.mappings"
 # Known without reading every installed package's metadata, which costs more than all other imports together.
@@ -30,8 +34,11 @@ def get(name: str) -> Mapping:
         raise UnknownMapping(f"There is no mapping {name!r}; there is {listed(known)}.", hint=did_you_mean(name, known))
     try:
         return cast("Mapping", plugins[name].load()())
-    except Exception as error:  # noqa: BLE001 - a plug-in's import may raise anything
-        raise UnknownMapping(f"The mapping {name!r} of {plugins[name].value} cannot be loaded: {error}.", hint="Mend or remove that package.") from error
+    except Exception as error:
+        raise UnknownMapping(
+            f"The mapping {name!r} of {plugins[name].value} cannot be loaded: {error}.",
+            hint="Mend or remove that package.",
+        ) from error
 
 
 def names() -> list[str]:
@@ -39,7 +46,7 @@ def names() -> list[str]:
     return [*_BUILT_IN, *(name for name in sorted(_plugins()) if name not in _BUILT_IN)]
 
 
-def _plugins():  # type: ignore[no-untyped-def]
+def _plugins() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _BUILT_IN}

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import time
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from d4py.engine.link import Part
-from d4py.plan.plan import Plan
-from d4py.runs import Folder
-from d4py.runs.board import Board
 from d4py.runs.spool import Journal, Spool
+
+if TYPE_CHECKING:
+    from d4py.engine.link import Part
+    from d4py.plan.plan import Plan
+    from d4py.runs import Folder
+    from d4py.runs.board import Board
 
 
 class LocalLink:
@@ -18,7 +20,9 @@ class LocalLink:
 
     clock = staticmethod(time.perf_counter)
 
-    def __init__(self, folder: Folder, plan: Plan, board: Board, cell: int, generation: int, start: Part | None) -> None:
+    def __init__(
+        self, folder: Folder, plan: Plan, board: Board, cell: int, generation: int, start: Part | None
+    ) -> None:
         self.folder = folder
         self.plan = plan
         self.cell = cell
@@ -37,7 +41,7 @@ class LocalLink:
         """Add a line to the log of an instance."""
         if rank not in self._logs:
             path = self.folder.log_path(self.plan.instances[rank].label)
-            self._logs[rank] = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives as long as the link
+            self._logs[rank] = open(path, "a", encoding="utf-8", buffering=1)
         self._logs[rank].write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def close(self) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from d4py.engine.failure import Failure
-from d4py.runs import Status
+if TYPE_CHECKING:
+    from d4py.engine.failure import Failure
+    from d4py.runs import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from d4py.engine.coordinator import AskBarriers, Commit, Complete, Coordinator, Fail, Instruction, MakeCommit, Rewind, Suspended
-from d4py.engine.failure import Failure
+from d4py.engine.coordinator import (
+    AskBarriers,
+    Commit,
+    Complete,
+    Coordinator,
+    Fail,
+    Instruction,
+    MakeCommit,
+    Rewind,
+    Suspended,
+)
 from d4py.engine.link import BarrierAsked, CannotSnapshot, Drain, Event, Failed, Lost, Snapshotted
 from d4py.engine.link import Report as CellReport
-from d4py.mappings.base import Enactment
 from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import Stop
 from d4py.runs import Folder, Status
 from d4py.runs.board import Board
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from d4py.engine.failure import Failure
+    from d4py.mappings.base import Enactment
 
 FIRST_CHECKPOINT = 10.0
 _SHARE = 0.03  # of the time that checkpoints may cost
@@ -117,8 +130,9 @@ class Supervisor:
             case PartKept(generation, cell, epoch, key, False):
                 self._obey(coordinator.part(generation, cell, epoch, key))
             case CannotSnapshot(reason):
-                coordinator.cannot_snapshot(reason)
-                self._warn(f"This run takes no checkpoints: {reason}")
+                if not coordinator.unsnapshotable:
+                    self._warn(f"This run takes no checkpoints: {reason}")
+                self._obey(coordinator.cannot_snapshot(reason))
             case Failed(failure):
                 self._fail(failure, failure.title)
             case Lost(reason):

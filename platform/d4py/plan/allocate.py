@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from d4py.errors import PlanError
-from d4py.graph.graph import WorkflowGraph
-from d4py.graph.pe import GenericPE
 from d4py.plan.plan import PARTITIONS
+
+if TYPE_CHECKING:
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.graph.pe import GenericPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,10 @@ def allocate(graph: WorkflowGraph, processes: int) -> Allocation:
                     "define merge(), or set numprocesses."
                 )
         if "key" in groupings and fixed.get(pe.id, 1) > PARTITIONS:
-            raise PlanError(f"PE {pe.id!r} wants {fixed[pe.id]} instances; a keyed PE can have {PARTITIONS}.", hint="Lower numprocesses.")
+            raise PlanError(
+                f"PE {pe.id!r} wants {fixed[pe.id]} instances; a keyed PE can have {PARTITIONS}.",
+                hint="Lower numprocesses.",
+            )
     taken = sum(fixed.values())
     share = (processes - taken) // len(free) if taken + len(free) <= processes and free else processes
     counts = {pe.id or "": fixed.get(pe.id or "", max(1, share)) for pe in graph.pes}

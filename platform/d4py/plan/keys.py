@@ -10,12 +10,15 @@ import datetime
 import enum
 import numbers
 import zlib
-from collections.abc import Callable
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MASK = (1 << 64) - 1
 _REMEMBERED = 1 << 16
@@ -28,8 +31,8 @@ def stable_hash(key: object) -> int:
     if isinstance(key, (bytes, bytearray, memoryview)):
         raw = bytes(key)
         return _mixed(zlib.crc32(raw) ^ (len(raw) << 32) ^ 1)
-    if isinstance(key, numbers.Number) or type(key).__module__ == "numpy" and isinstance(key, numbers.Complex):
-        return _mixed(0 if key != key else hash(key) & _MASK)
+    if isinstance(key, numbers.Number):
+        return _mixed(0 if key != key else hash(key) & _MASK)  # noqa: PLR0124 - only NaN differs from itself
     if isinstance(key, tuple):
         mixed = len(key) + 7
         for part in key:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from d4py.graph.check import ordered
-from d4py.graph.graph import Connection, WorkflowGraph
 from d4py.graph.pe import GenericPE
 from d4py.plan.allocate import allocate, grouping_of
 from d4py.plan.plan import VERSION, Cell, Channel, Instance, Plan, Route
+
+if TYPE_CHECKING:
+    from d4py.graph.graph import Connection, WorkflowGraph
 
 _Copy = tuple[str, int]  # PE id, instance number
 
@@ -78,7 +82,8 @@ def _plan(
     copies = [(pe.id or "", number) for pe in order for number in range(counts[pe.id or ""])]
     rank_of = {copy: rank for rank, copy in enumerate(copies)}
     instances = tuple(
-        Instance(rank=rank, pe=name, number=number, of=counts[name], cell=cell_of[name, number]) for rank, (name, number) in enumerate(copies)
+        Instance(rank=rank, pe=name, number=number, of=counts[name], cell=cell_of[name, number])
+        for rank, (name, number) in enumerate(copies)
     )
     places = _places(groups, processes)
     cells = tuple(
@@ -94,7 +99,13 @@ def _plan(
     routes = _routes(graph, counts, joined)
     channels = _channels(routes, counts, rank_of, cell_of)
     return Plan(
-        version=VERSION, processes=processes, instances=instances, cells=cells, routes=routes, channels=channels, notes=notes
+        version=VERSION,
+        processes=processes,
+        instances=instances,
+        cells=cells,
+        routes=routes,
+        channels=channels,
+        notes=notes,
     )
 
 
@@ -156,7 +167,11 @@ def _places(groups: list[list[_Copy]], processes: int) -> list[int]:
         return list(range(len(groups)))
     load = [0] * processes
     places = [0] * len(groups)
-    numbers = {name: max(number for group in groups for other, number in group if other == name) for group in groups for name, _ in group[:1]}
+    numbers = {
+        name: max(number for group in groups for other, number in group if other == name)
+        for group in groups
+        for name, _ in group[:1]
+    }
     for index, group in enumerate(groups):
         name, number = group[0]
         if numbers[name] > 0:

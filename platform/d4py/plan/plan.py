@@ -6,9 +6,11 @@ Frozen at the first start and kept with the run; it prints as JSON and is read b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VERSION = 1
 PARTITIONS = 256  # of the keys of a group-by; a keyed PE can have at most as many instances

@@ -7,8 +7,11 @@ Per instance: items read, written, in quarantine. Per cell: the item in hand (ch
 from __future__ import annotations
 
 import mmap
-from collections.abc import MutableSequence
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+    from pathlib import Path
 
 _COLUMNS = 3
 _WORD = 8

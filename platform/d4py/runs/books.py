@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from d4py.engine.link import Part
-from d4py.plan.plan import Plan
 from d4py.runs import spool
-from d4py.runs.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from d4py.engine.link import Part
+    from d4py.plan.plan import Plan
+    from d4py.runs.folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,12 @@ def _channels(plan: Plan, parts: Sequence[Part]) -> Iterable[Line]:
     for channel in plan.channels:
         route = plan.routes[channel.route]
         writer, reader = plan.instances[channel.writer].label, plan.instances[channel.reader].label
-        yield Line("channel", f"{writer}.{route.output} -> {reader}.{route.input}", written.get(channel.index, 0), read.get(channel.index, 0))
+        yield Line(
+            "channel",
+            f"{writer}.{route.output} -> {reader}.{route.input}",
+            written.get(channel.index, 0),
+            read.get(channel.index, 0),
+        )
 
 
 def _inputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> Iterable[Line]:
@@ -102,11 +110,15 @@ def _inputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> Iterabl
             for route in plan.routes:
                 if route.reader == pe and route.input == port and route.grouping != "merge":
                     fan = len(own) if route.grouping == "all" else 1
-                    sent += fan * sum(counts[rank]["written"][route.output] for rank in ranks[route.writer] if rank in counts)
+                    sent += fan * sum(
+                        counts[rank]["written"][route.output] for rank in ranks[route.writer] if rank in counts
+                    )
             yield Line("input", f"{pe}.{port}", sent, sum(counts[rank]["read"][port] for rank in own if rank in counts))
 
 
-def _outputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]], spooled: Counter[tuple[int, str]]) -> Iterable[Line]:
+def _outputs(
+    plan: Plan, counts: dict[int, dict[str, dict[str, int]]], spooled: Counter[tuple[int, str]]
+) -> Iterable[Line]:
     consumed = {(route.writer, route.output) for route in plan.routes}
     for instance in plan.instances:
         for output, number in counts.get(instance.rank, {}).get("written", {}).items():

@@ -10,14 +10,16 @@ import secrets
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.engine.coordinator import Commit
-from d4py.engine.link import Part
 from d4py.errors import StateError, UnknownRun, did_you_mean
 from d4py.plan.plan import Plan
 from d4py.runs import atomic
 from d4py.runs.state import State, Status
+
+if TYPE_CHECKING:
+    from d4py.engine.link import Part
 
 VERSION = 1
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
@@ -39,7 +41,9 @@ def find(run: str) -> Folder:
     path = Path(run)
     if "/" in run and (path / "run.json").is_file():
         return Folder(path)
-    known = sorted(entry.name for entry in home().iterdir() if (entry / "run.json").is_file()) if home().is_dir() else []
+    known = (
+        sorted(entry.name for entry in home().iterdir() if (entry / "run.json").is_file()) if home().is_dir() else []
+    )
     near = [name for name in known if name == run] or [name for name in known if run and name.startswith(run)]
     if len(near) == 1:
         return Folder(home() / near[0])
@@ -60,11 +64,16 @@ class Folder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if (path / "run.json").exists():
-                raise StateError(f"The folder {str(path)!r} already holds a run.", hint=f"Continue it with d4py resume {path}, or choose another --run-dir.")
+                raise StateError(
+                    f"The folder {str(path)!r} already holds a run.",
+                    hint=f"Continue it with d4py resume {path}, or choose another --run-dir.",
+                )
             for name in _FOLDERS:
                 (path / name).mkdir(exist_ok=True)
         except OSError as error:
-            raise StateError(f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir.") from None
+            raise StateError(
+                f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
+            ) from None
         folder = cls(path)
         atomic.write_json(path / "run.json", {"version": VERSION, **description}, durable=False)
         return folder
@@ -78,7 +87,10 @@ class Folder:
         """Return what the run was started with."""
         data: dict[str, Any] = self._json("run.json")
         if data.get("version") != VERSION:
-            raise StateError(f"The run in {self.path} has format {data.get('version')}; this d4py reads {VERSION}.", hint="Use the d4py that made it.")
+            raise StateError(
+                f"The run in {self.path} has format {data.get('version')}; this d4py reads {VERSION}.",
+                hint="Use the d4py that made it.",
+            )
         return data
 
     def write_plan(self, plan: Plan) -> None:
@@ -113,7 +125,7 @@ class Folder:
     def part(self, key: str) -> Part:
         """Return a part."""
         with open(self.path / "parts" / f"{key}.part", "rb") as file:
-            part: Part = pickle.load(file)  # noqa: S301 - this run's own file
+            part: Part = pickle.load(file)
             return part
 
     def begin_generation(self, generation: int, start: Commit | None) -> None:
@@ -122,7 +134,10 @@ class Folder:
         try:
             atomic.create(self.path / "generations" / f"{generation:04d}.json", json.dumps(data).encode())
         except FileExistsError:
-            raise StateError(f"Generation {generation} of the run in {self.path} was begun by another process.", hint="Let one process resume a run.") from None
+            raise StateError(
+                f"Generation {generation} of the run in {self.path} was begun by another process.",
+                hint="Let one process resume a run.",
+            ) from None
 
     def write_commit(self, commit: Commit) -> None:
         """Make a commit durable by one rename."""
@@ -155,7 +170,12 @@ class Folder:
 
     def inputs(self) -> bytes:
         """Return the input data of the run."""
-        return (self.path / "inputs.pickle").read_bytes()
+        try:
+            return (self.path / "inputs.pickle").read_bytes()
+        except OSError as error:
+            raise StateError(
+                f"{self.path / 'inputs.pickle'} cannot be read: {error.strerror}.", hint="Run the workflow again."
+            ) from None
 
     def write_books(self, books: Any) -> None:
         """Keep the books."""
@@ -167,7 +187,7 @@ class Folder:
 
     def requests(self) -> list[str]:
         """Return what was asked, each `kind-mark`."""
-        return [entry[8:] for entry in os.listdir(self.path) if entry.startswith("request-")]
+        return [entry.name[8:] for entry in self.path.iterdir() if entry.name.startswith("request-")]
 
     def log(self, text: str) -> None:
         """Add a line to the run's own log."""
@@ -180,13 +200,18 @@ class Folder:
 
     def _commit(self, name: str) -> Commit:
         data = self._json(f"commits/{name}.json")
-        return Commit(data["generation"], data["epoch"], {int(cell): key for cell, key in data["parts"].items()}, data["final"])
+        return Commit(
+            data["generation"], data["epoch"], {int(cell): key for cell, key in data["parts"].items()}, data["final"]
+        )
 
     def _json(self, name: str) -> Any:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise StateError(f"{self.path} has no {name}: it is not a run's folder, or the run was never started.", hint="d4py list shows the runs.") from None
+            raise StateError(
+                f"{self.path} has no {name}: it is not a run's folder, or the run was never started.",
+                hint="d4py list shows the runs.",
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise StateError(f"{self.path / name} is damaged: {error}.", hint="Restore it, or prune the run.") from None
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.errors import UsageError
 from d4py.runs import spool
-from d4py.runs.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from d4py.runs.folder import Folder
 
 
 class Output(NamedTuple):
@@ -59,13 +62,15 @@ def write_lines(outputs: Outputs, path: Path) -> int:
                 file.write(json.dumps(entry._asdict(), default=lambda value: _plain(value, arrays, beside.name)) + "\n")
                 number += 1
         if arrays:
-            import numpy
+            import numpy as np
 
             with open(beside, "wb") as stream:
-                numpy.savez(stream, **arrays)
+                np.savez(stream, **arrays)
         os.replace(temporary, path)
     except OSError as error:
-        raise UsageError(f"The output file {str(path)!r} cannot be written: {error.strerror}.", hint="Choose another with --output.") from None
+        raise UsageError(
+            f"The output file {str(path)!r} cannot be written: {error.strerror}.", hint="Choose another with --output."
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
     return number

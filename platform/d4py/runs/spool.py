@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from d4py.errors import NotPicklable, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Record = tuple[int, str, Any]  # rank, output, value
 Reach = list[tuple[str, int, int]]  # file, bytes, records
@@ -47,7 +49,7 @@ class Spool:
             return
         data = _encoded(self._records)
         if self._file is None:
-            self._file = open(self._path, "wb")  # noqa: SIM115 - lives as long as the spool
+            self._file = open(self._path, "wb")
         self._file.write(_LENGTH.pack(len(data)) + data)
         self._file.flush()
         self._size += _LENGTH.size + len(data)
@@ -79,7 +81,7 @@ class Journal:
     def append(self, value: Any) -> None:
         """Keep one write; it survives the death of this process."""
         if self._file is None:
-            self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+            self._file = open(self._path, "ab", buffering=0)
         data = _encoded(value)
         self._file.write(_LENGTH.pack(len(data)) + data)
 
@@ -93,7 +95,7 @@ class Journal:
                 values.append(data)
                 whole = file.tell()
         os.truncate(self._path, whole)
-        return [pickle.loads(data) for data in values[number:]]  # noqa: S301 - this run's own file
+        return [pickle.loads(data) for data in values[number:]]
 
 
 def read(folder: Path, reach: Sequence[Any]) -> Iterator[Record]:
@@ -102,9 +104,11 @@ def read(folder: Path, reach: Sequence[Any]) -> Iterator[Record]:
         try:
             with open(folder / name, "rb") as file:
                 for data in _blocks(file, size):
-                    yield from pickle.loads(data)  # noqa: S301 - this run's own file
+                    yield from pickle.loads(data)
         except FileNotFoundError:
-            raise StateError(f"The spool {folder / name} is gone.", hint="The run's outputs cannot be read; run it again.") from None
+            raise StateError(
+                f"The spool {folder / name} is gone.", hint="The run's outputs cannot be read; run it again."
+            ) from None
 
 
 def records(reach: Sequence[Any]) -> int:
@@ -125,11 +129,16 @@ def _blocks(file: BinaryIO, size: int | None) -> Iterator[bytes]:
         position += _LENGTH.size + length
         yield data
     if size is not None and position < size:
-        raise StateError(f"The spool {file.name} is cut short: {position} bytes of {size}.", hint="Its disk lost data; run the workflow again.")
+        raise StateError(
+            f"The spool {file.name} is cut short: {position} bytes of {size}.",
+            hint="Its disk lost data; run the workflow again.",
+        )
 
 
 def _encoded(value: Any) -> bytes:
     try:
         return pickle.dumps(value, protocol=5)
-    except Exception as error:  # noqa: BLE001 - a value's own reduction may raise anything
-        raise NotPicklable(f"A value cannot be kept: {error}.", hint="Write plain data, arrays, or objects of importable classes.") from None
+    except Exception as error:
+        raise NotPicklable(
+            f"A value cannot be kept: {error}.", hint="Write plain data, arrays, or objects of importable classes."
+        ) from None

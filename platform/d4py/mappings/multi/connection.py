@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from d4py.items.codec import HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _READ = 1 << 18
 

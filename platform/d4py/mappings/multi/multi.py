@@ -12,25 +12,29 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from d4py.engine.coordinator import Commit
 from d4py.engine.failure import Failure
-from d4py.engine.link import Event, RunOver
+from d4py.engine.link import Drain, Event, RunOver
 from d4py.errors import D4pyError, NotPicklable
-from d4py.graph.graph import WorkflowGraph
 from d4py.graph.policy import Policy
 from d4py.items import codec
 from d4py.items.slots import create_file
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import Connection
-from d4py.mappings.multi.orders import AskItem, Exited, Fork, Item, KillAll, Load, Loaded, Poison, Tell
-from d4py.mappings.outcome import Outcome
+from d4py.mappings.multi.orders import AskItem, Exited, Fork, Interrupt, Item, KillAll, Load, Loaded, Poison, Tell
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
 from d4py.plan import Plan, layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.engine.coordinator import Commit
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.mappings.outcome import Outcome
 
 _GRACE = 2.0  # seconds that workers get to end by themselves once the run is over
 _ASK = 1.0  # seconds that a writer gets to describe an item on which its reader died
@@ -98,7 +102,9 @@ class _Crew:
                 if supervisor.outcome.failure is None and not supervisor.outcome.reason:
                     self._await_exits()
             except EOFError:
-                raise D4pyError("The process that starts workers died while it loaded the workflow.", hint="Is there memory enough?") from None
+                raise D4pyError(
+                    "The process that starts workers died while it loaded the workflow.", hint="Is there memory enough?"
+                ) from None
             finally:
                 self._close()
                 supervisor.end()
@@ -106,7 +112,10 @@ class _Crew:
 
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""
-        self._send(self.plan.cells[cell].process, Tell(cell, event))
+        process = self.plan.cells[cell].process
+        self._send(process, Tell(cell, event))
+        if isinstance(event, Drain) and self.plan.cells[cell].source:
+            nursery.send(self.nursery, Interrupt(process))
 
     def restart(self, generation: int, start: Commit | None) -> None:
         """Kill all workers and fork new ones."""
@@ -151,7 +160,9 @@ class _Crew:
         """Take in what nursery and workers say; answers to `AskItem` are returned."""
         answers: list[Item] = []
         poller = select.poll()
-        by_descriptor = {connection.fileno(): connection for connection in self.controls.values() if not connection.closed}
+        by_descriptor = {
+            connection.fileno(): connection for connection in self.controls.values() if not connection.closed
+        }
         for descriptor in (self.nursery.fileno(), self.woken.fileno(), *by_descriptor):
             poller.register(descriptor, select.POLLIN)
         for descriptor, _ in poller.poll(wait * 1000):
@@ -217,7 +228,9 @@ class _Crew:
     def _blame(self, item: Item, reason: str) -> bool:
         """Count a death against an item; return whether that ends the run."""
         poison = Poison(item.asked.channel, item.digest, item.number)
-        known = next((other for other in self.deaths if (other.channel, other.digest) == (poison.channel, poison.digest)), poison)
+        known = next(
+            (other for other in self.deaths if (other.channel, other.digest) == (poison.channel, poison.digest)), poison
+        )
         self.deaths[known] += 1
         if self.deaths[known] < _DEATHS:
             return False
@@ -268,10 +281,8 @@ class _Crew:
         self._wake.close()
 
     def _wake_up(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._wake.send(b"w")
-        except BlockingIOError:
-            pass
 
     @staticmethod
     def _descriptors_for(processes: int) -> None:
@@ -322,8 +333,7 @@ def _load_order(enactment: Enactment) -> Load:
         path=list(sys.path),
         folder=str(enactment.folder.path),
         on_error={pe.id or "": str(pe.on_error) for pe in workflow.graph.pes},
-        calls=enactment.calls,
-        window=enactment.options.window,
+        terms=enactment.terms,
     )
 
 
@@ -338,12 +348,14 @@ def _by_value(graph: WorkflowGraph) -> bytes:
             for name, value in vars(pe).items():
                 try:
                     cloudpickle.dumps(value)
-                except Exception as own:  # noqa: BLE001 - an object's own reduction may raise anything
+                except Exception as own:
                     raise NotPicklable(
                         f"PE {pe.id!r} cannot be sent to a worker: attribute {name!r} cannot be pickled ({own}).",
                         hint="Make it in preprocess.",
                     ) from None
-        raise NotPicklable(f"The graph cannot be sent to a worker: {error}.", hint="Keep the workflow in a file, and name the file.") from error
+        raise NotPicklable(
+            f"The graph cannot be sent to a worker: {error}.", hint="Keep the workflow in a file, and name the file."
+        ) from error
     return data
 
 

@@ -14,13 +14,15 @@ import signal
 import socket
 import struct
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, StateError
-from d4py.graph.graph import WorkflowGraph
 from d4py.graph.load import load
 from d4py.mappings.enact import set_policies
-from d4py.mappings.multi.orders import Exited, Fork, KillAll, Load, Loaded
+from d4py.mappings.multi.orders import Exited, Fork, Interrupt, KillAll, Load, Loaded
+
+if TYPE_CHECKING:
+    from d4py.graph.graph import WorkflowGraph
 
 _LENGTH = struct.Struct("<I")
 _MOST_DESCRIPTORS = 200  # in one message; the kernel's limit is 253
@@ -37,7 +39,7 @@ def send(sock: socket.socket, order: Any, descriptors: list[int] | None = None) 
 def receive(sock: socket.socket) -> tuple[Any, list[int]]:
     """Return an order and its descriptors. Raises EOFError when the other side is gone."""
     (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size))
-    order, number = pickle.loads(_exactly(sock, length))  # noqa: S301 - from this run's own process
+    order, number = pickle.loads(_exactly(sock, length))
     descriptors: list[int] = []
     while len(descriptors) < number:
         _, found, _, _ = socket.recv_fds(sock, 1, min(_MOST_DESCRIPTORS, number - len(descriptors)))
@@ -98,17 +100,23 @@ class Nursery:
                 self._fork(order, descriptors)
             case KillAll():
                 self._kill_all()
+            case Interrupt(process):
+                for pid, child in self.children.items():
+                    if child.process == process:
+                        os.kill(pid, signal.SIGUSR1)
 
     def _load(self, order: Load) -> None:
         self.load = order
         sys.path[:] = order.path
         try:
             if order.source is None:
-                self.graph = pickle.loads(order.pickled)  # noqa: S301 - sent by this run's supervisor over its own socket
+                self.graph = pickle.loads(order.pickled)
             else:
                 workflow = load(order.source)
                 if workflow.digest != order.digest:
-                    raise StateError(f"The code of {workflow.name!r} changed while the run was starting.", hint="Start it again.")
+                    raise StateError(
+                        f"The code of {workflow.name!r} changed while the run was starting.", hint="Start it again."
+                    )
                 self.graph = workflow.graph
             set_policies(self.graph, order.on_error)
             answer = Loaded()
@@ -130,7 +138,8 @@ class Nursery:
                     sock.close()
                 from d4py.mappings.multi.worker import work
 
-                assert self.load is not None and self.graph is not None
+                assert self.load is not None
+                assert self.graph is not None
                 work(self.load, self.graph, order, descriptors)
                 status = 0
             finally:

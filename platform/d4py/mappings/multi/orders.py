@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from d4py.engine.coordinator import Commit
-from d4py.engine.link import Event
-from d4py.graph.inputs import Calls
-from d4py.graph.load import Source
+if TYPE_CHECKING:
+    from d4py.engine.circuit import Terms
+    from d4py.engine.coordinator import Commit
+    from d4py.engine.link import Event
+    from d4py.graph.load import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,7 @@ class Load:
     path: list[str]
     folder: str
     on_error: dict[str, str]
-    calls: dict[str, Calls]
-    window: int | None
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,13 @@ class Poison:
 @dataclass(frozen=True, slots=True)
 class KillAll:
     """To the nursery: kill all workers, and wait until they are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """To the nursery: wake a worker whose live source may be waiting for the world."""
+
+    process: int
 
 
 @dataclass(frozen=True, slots=True)

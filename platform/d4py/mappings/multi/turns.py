@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from d4py.engine.link import Event
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d4py.engine.link import Event
 
 
 class Turns:
@@ -20,7 +23,9 @@ class Turns:
         self._pump = pump
         self._clock = clock
         self._locks = {cell: threading.Lock() for cell in cells}
-        self._until: dict[int, float | None] = dict.fromkeys(cells, 0.0)  # when a cell wants to run though nothing came; None: never
+        self._until: dict[int, float | None] = dict.fromkeys(
+            cells, 0.0
+        )  # when a cell wants to run though nothing came; None: never
         self._ended: set[int] = set()
         for lock in self._locks.values():
             lock.acquire()

@@ -6,19 +6,18 @@ from __future__ import annotations
 import os
 import pickle
 import select
+import signal
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import describe, shortened
 from d4py.engine.link import Acknowledged, Event, Failed, FrameArrived, Part, Report
 from d4py.engine.runner import Runner
-from d4py.graph.graph import WorkflowGraph
 from d4py.items import Frame, Kind, codec
 from d4py.items.codec import Type
 from d4py.items.copying import sized
@@ -30,6 +29,11 @@ from d4py.mappings.multi.turns import Turns
 from d4py.mappings.supervisor import kept
 from d4py.runs import Folder
 from d4py.runs.board import Board
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.graph.graph import WorkflowGraph
 
 _SEND_PATIENCE = 0.001  # seconds that a full socket may hold a send up
 
@@ -71,22 +75,24 @@ class Worker:
         self.kept: dict[int, deque[tuple[bytes, bytes]]] = {}  # heads and bodies of what is unacknowledged
         self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells))
         self.pes = {pe.id: pe for pe in graph.pes}
-        self.readonly = frozenset(pe.id or "" for pe in graph.pes if pe.readonly)
+        self.runners: dict[int, Runner] = {}
         self._poller = select.poll()
         self._by_descriptor = {connection.fileno(): (peer, connection) for peer, connection in self.peers.items()}
         for connection in (self.control, *self.peers.values()):
             self._poller.register(connection, select.POLLIN)
 
     def run(self) -> None:
-        """Run the cells; one in this thread, several in threads that take turns."""
-        cells = self.turns.cells
-        if len(cells) == 1:
-            self._live(cells[0])
-            return
-        threads = [threading.Thread(target=self._live, args=(cell,), name=f"cell-{cell}", daemon=True) for cell in cells]
+        """Run the cells: the first in this thread, others in threads of their own that take turns with it."""
+        # Signals come to the main thread, so a source that they must reach lives there.
+        first, *others = sorted(self.turns.cells, key=lambda cell: not self.plan.cells[cell].source)
+        signal.signal(signal.SIGUSR1, lambda *_: self.runners[first].interrupt() if first in self.runners else None)
+        threads = [
+            threading.Thread(target=self._live, args=(cell,), name=f"cell-{cell}", daemon=True) for cell in others
+        ]
         for thread in threads:
             thread.start()
         self.turns.start()
+        self._live(first)
         for thread in threads:
             thread.join()
 
@@ -188,19 +194,18 @@ class Worker:
         part = self.folder.part(start.parts[cell]) if start else None
         link = _WorkerLink(self, cell, part)
         try:
-            Runner(
+            self.runners[cell] = Runner(
                 self.plan,
                 cell,
                 {rank: self._pe(rank) for rank in self.plan.cells[cell].instances},
                 link,
+                terms=self.load.terms,
                 generation=self.order.generation,
-                calls=self.load.calls,
                 start=part,
-                window=self.load.window,
-                readonly=self.readonly,
                 poisoned=self._poisoned if self.order.poison else None,
-            ).run()
-        except BaseException as error:  # noqa: BLE001 - a cell must not vanish silently
+            )
+            self.runners[cell].run()
+        except BaseException as error:
             self.tell_supervisor(Failed(describe(error, pe="(engine)", instance="(engine)", during="running")))
         finally:
             link.close()

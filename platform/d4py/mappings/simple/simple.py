@@ -6,20 +6,25 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from d4py.engine.coordinator import Commit
+from d4py.engine.failure import Abandoned
 from d4py.engine.link import Abandon, Event, Part, Report, RunOver
 from d4py.engine.runner import Runner
-from d4py.graph.graph import WorkflowGraph
-from d4py.items import Frame
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.local_link import LocalLink
-from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import Stop, caught
 from d4py.mappings.supervisor import Supervisor, kept
-from d4py.plan import Plan
 from d4py.plan.layout import layout_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.engine.coordinator import Commit
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.items import Frame
+    from d4py.mappings.outcome import Outcome
+    from d4py.plan import Plan
 
 _FRAMES_PER_PE = 6  # of Python's stack, generously, where each PE writes within its call
 
@@ -48,8 +53,9 @@ class Simple(Mapping):
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(max(limit, depth))
         try:
-            with caught() as stops:
-                return _Solo(enactment, stops).run()
+            solo = _Solo(enactment)
+            with caught(wake=solo.interrupted) as solo.stops:
+                return solo.run()
         finally:
             sys.setrecursionlimit(limit)
 
@@ -57,9 +63,11 @@ class Simple(Mapping):
 class _Solo:
     """Crew and link of the only cell."""
 
-    def __init__(self, enactment: Enactment, stops: deque[Stop]) -> None:
+    def __init__(self, enactment: Enactment) -> None:
         self.enactment = enactment
-        self.stops = stops
+        self.stops: deque[Stop] = deque()
+        self.taken = 0
+        self.runner: Runner | None = None
         self.events: deque[Event] = deque()
         self.supervisor = Supervisor(enactment, self)
 
@@ -70,14 +78,28 @@ class _Solo:
         part = enactment.folder.part(start.parts[0]) if start else None
         supervisor.begin()
         link = _SoloLink(self, part)
+        by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
+        pes = {instance.rank: by_id[instance.pe] for instance in enactment.plan.instances}
+        self.runner = Runner(
+            enactment.plan, 0, pes, link, terms=enactment.terms, generation=supervisor.generation, start=part
+        )
         try:
-            pes = {instance.rank: pe for instance in enactment.plan.instances for pe in enactment.workflow.graph.pes if pe.id == instance.pe}
-            Runner(enactment.plan, 0, pes, link, generation=supervisor.generation, calls=enactment.calls, start=part, readonly=enactment.readonly).run()
+            self.runner.run()
+            self._take_stops()
         finally:
             link.close()
             supervisor.end()
         assert supervisor.outcome is not None
         return supervisor.outcome
+
+    def interrupted(self) -> None:
+        """In the signal's handler, in the middle of anything: the second signal ends it, the first a source that waits for the world."""
+        if self.runner is None:
+            return
+        if len(self.stops) + self.taken > 1:
+            raise Abandoned
+        if self.enactment.live:
+            self.runner.interrupt()
 
     def tell(self, cell: int, event: Event) -> None:
         """Queue an event."""
@@ -97,14 +119,18 @@ class _Solo:
 
     def serve(self) -> Sequence[Event]:
         """Let the supervisor work; return what it tells the cell."""
-        while self.stops:
-            self.supervisor.stop(self.stops.popleft())
+        self._take_stops()
         self.supervisor.tick(time.monotonic())
         if not self.events:
             return ()
         events = list(self.events)
         self.events.clear()
         return events
+
+    def _take_stops(self) -> None:
+        while self.stops:
+            self.taken += 1
+            self.supervisor.stop(self.stops.popleft())
 
 
 class _SoloLink(LocalLink):

@@ -6,23 +6,27 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Sequence
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
-from d4py.engine.coordinator import Commit
 from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
 from d4py.errors import NotPicklable
-from d4py.graph.graph import WorkflowGraph
-from d4py.graph.pe import GenericPE
-from d4py.items import Frame
 from d4py.items.copying import sized
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.local_link import LocalLink
-from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Message, Supervisor, kept
 from d4py.plan import Plan, layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.engine.coordinator import Commit
+    from d4py.graph.graph import WorkflowGraph
+    from d4py.graph.pe import GenericPE
+    from d4py.items import Frame
+    from d4py.mappings.outcome import Outcome
 
 _GRACE = 1.0  # seconds that a thread in a long call gets to notice the end
 
@@ -68,7 +72,9 @@ class _Crew:
         with caught(wake=lambda: self.inbox.put(None)) as stops:
             supervisor.begin()
             threads = [
-                threading.Thread(target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True)
+                threading.Thread(
+                    target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True
+                )
                 for cell in enactment.plan.cells
             ]
             for thread in threads:
@@ -120,13 +126,11 @@ class _Crew:
                 cell,
                 own,
                 link,
+                terms=enactment.terms,
                 generation=self.supervisor.generation,
-                calls=enactment.calls,
                 start=part,
-                window=enactment.options.window,
-                readonly=enactment.readonly,
             ).run()
-        except BaseException as error:  # noqa: BLE001 - a thread must not vanish silently
+        except BaseException as error:
             self.inbox.put(_defect(error))
         finally:
             link.close()
@@ -179,7 +183,8 @@ def _instances(enactment: Enactment) -> dict[int, GenericPE]:
             pes[instance.rank] = copy.deepcopy(pe)
         except Exception as error:
             raise NotPicklable(
-                f"PE {instance.pe!r} cannot be copied for {instance.of} instances: {error}.", hint="Make what cannot be copied in preprocess."
+                f"PE {instance.pe!r} cannot be copied for {instance.of} instances: {error}.",
+                hint="Make what cannot be copied in preprocess.",
             ) from error
     return pes
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was wrong with the data, in counts and names: it travels beside the data to the end of the workflow and is printed there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+KINDS = {  # kind -> what the count means, in the order in which they are told
+    "corrupt file": "corrupt files skipped",
+    "missing": "seconds without data",
+    "gap": "gaps",
+    "overlap": "identical overlaps, used once",
+    "conflict": "overlaps that disagree, left out",
+    "not finite": "samples that are not finite, left out",
+    "short": "traces shorter than a window, left out",
+    "flat": "stretches of one constant value, left out",
+    "mixed rate": "traces at another sampling rate than the rest of their segment, left out",
+    "too slow": "segments sampled too slowly for the band, left out",
+    "no response": "segments without a response in the StationXML, left out",
+    "no coordinates": "channels without coordinates: no distance",
+    "incomplete": "segments of a slab summed without all blocks of stations",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Counts by kind and name (a channel or a file). Adding reports is commutative, so their order does not matter."""
+
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)  # name -> reason
+
+    @classmethod
+    def of(cls, kind: str, name: str, count: int = 1, *, detail: str = "") -> Report:
+        """Report one thing; nothing for a count of 0."""
+        if kind not in KINDS:
+            raise KeyError(f"{kind!r} is no kind of a report; there are {', '.join(KINDS)}.")
+        return cls(counts={kind: {name: count}} if count else {}, details={name: detail} if count and detail else {})
+
+    def __add__(self, other: Report) -> Report:
+        counts = {kind: dict(names) for kind, names in self.counts.items()}
+        for kind, names in other.counts.items():
+            mine = counts.setdefault(kind, {})
+            for name, count in names.items():
+                mine[name] = mine.get(name, 0) + count
+        return Report(counts=counts, details=dict(sorted({**self.details, **other.details}.items())))
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
+
+    def total(self, kind: str) -> int:
+        """Count of a kind over all names."""
+        return sum(self.counts.get(kind, {}).values())
+
+    def lines(self, names: int = 4) -> list[str]:
+        """Say it to a person, one line a kind."""
+        told = []
+        for kind, phrase in KINDS.items():
+            found = self.counts.get(kind)
+            if found:
+                named = sorted(found)
+                more = f" and {len(named) - names} more" if len(named) > names else ""
+                total = len(found) if kind == "corrupt file" else self.total(kind)
+                told.append(f"{total} {phrase}: {', '.join(named[:names])}{more}")
+        return told + [f"{detail}" for detail in self.details.values()]
+
+    def as_json(self) -> dict[str, dict[str, int]]:
+        """Return the counts, sorted, as JSON can hold them."""
+        return {kind: dict(sorted(self.counts[kind].items())) for kind in KINDS if self.counts.get(kind)}
