@@ -7,8 +7,10 @@ Each also is the builtin a caller would expect (`UnknownPort` is a `KeyError`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class D4pyError(Exception):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from d4py.engine.failure import Unwind
 from d4py.engine.inlet import WINDOW_ITEMS, Arrival, Inlet
 from d4py.engine.outlet import FIRST_CREDIT, Outlet
 from d4py.items import Frame, Kind
@@ -49,8 +50,8 @@ class Step:
     epoch: int = 0
 
 
-class MissingFrame(Exception):
-    """A channel's numbers have a gap, or its end mark another count: the run must rewind."""
+class MissingFrame(Unwind):
+    """A channel's numbers have a gap, or a mark another count than came: the run must rewind. It passes through a user's code."""
 
 
 class CellMachine:
@@ -169,11 +170,9 @@ class CellMachine:
 
     def _mark(self, frame: Frame, inlet: Inlet) -> Step | None:
         self.unacked_marks.append(frame)
+        if frame.first != inlet.count:  # at a barrier too: no rewind could mend a commit whose books do not balance
+            raise MissingFrame(f"Channel {frame.channel}: {inlet.count} items came of {frame.first} that were sent.")
         if frame.kind is Kind.END:
-            if frame.first != inlet.count:
-                raise MissingFrame(
-                    f"Channel {frame.channel}: {inlet.count} items came of {frame.first} that were sent."
-                )
             inlet.ended = True
         else:
             self.epoch = frame.epoch

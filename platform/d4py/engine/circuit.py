@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.failure import Failure, describe
+from d4py.engine.failure import RAISED, Failure, describe
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.watch import Watch
 from d4py.errors import UnknownPort, did_you_mean, listed
@@ -229,7 +229,7 @@ def emission(pe: GenericPE) -> Callable[[Any], None]:
     emits = pe._emit
     if isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process:
         return lambda _result: None
-    if _bare(pe):
+    if bare(pe):
 
         def send(result: Any) -> None:
             if type(result) is GeneratorType:
@@ -273,13 +273,13 @@ def _named(pe: GenericPE) -> Callable[[Any], None]:
 
 def calling(pe: GenericPE, port: str) -> Callable[[Any], Any]:
     """Return what calls a PE with a value for one input."""
-    if _bare(pe) or (isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process):
+    if bare(pe) or (isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process):
         return pe._process
     process = pe.process
     return lambda value: process({port: value})
 
 
-def _bare(pe: GenericPE) -> bool:
+def bare(pe: GenericPE) -> bool:
     """Whether `_process` can be called with the value itself."""
     return (
         isinstance(pe, IterativePE)
@@ -302,7 +302,7 @@ def _receiver(pe: GenericPE, instance: Instance, port: str, count: Count, hooks:
             result = call(value)
             if result is not None:
                 send(result)
-        except Exception as error:
+        except RAISED as error:
             fail(describe(error, pe=name, instance=label, item=read.n - 1, port=port, value=value))
 
     return receive
@@ -337,7 +337,7 @@ def _patient(pe: GenericPE, instance: Instance, port: str, count: Count, hooks: 
                 if result is not None:
                     send(result)
                 return
-            except Exception as error:  # the policy decides
+            except RAISED as error:  # the policy decides
                 failure = describe(
                     error, pe=instance.pe, instance=instance.label, item=read.n - 1, port=port, value=value
                 )

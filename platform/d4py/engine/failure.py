@@ -34,6 +34,10 @@ class Failure:
         return f"PE {self.pe!r}, instance {self.instance}, {place}{shown}: {self.error}"
 
 
+# What a user's code may raise at its own fault. sys.exit() is among it: a run must not end as if its work were done.
+RAISED = (Exception, SystemExit)
+
+
 class Unwind(BaseException):
     """Ends the calls in progress; no `except Exception` of a user's stops it."""
 

@@ -57,10 +57,11 @@ class Outlet:
         self.count += len(items)
         return frame
 
-    def sent(self, size: int) -> None:
-        """Take note of the bytes of the frame just cut."""
-        number, items, _ = self.unacked.pop()
-        self.unacked.append((number, items, size))
+    def sent(self, size: int, number: int) -> None:
+        """Take note of the bytes of a frame that was cut; of several cut at once each has its own."""
+        index = number - self.unacked[0][0]
+        items = self.unacked[index][1]
+        self.unacked[index] = (number, items, size)
         self.unacked_bytes += size
         self.item_bytes = max(1, size // max(1, items))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Hooks, Terms
-from d4py.engine.failure import Abandoned, Failure, StopSource, Unwind, describe
+from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
 from d4py.engine.link import (
     Abandon,
@@ -156,6 +156,9 @@ class Runner(Hooks):
             self._serve(_FOREVER)
             return
         self._serve(0)
+        self._publish()
+
+    def _publish(self) -> None:
         for rank, count in self.circuit.counts.items():
             self.link.publish(rank, *count.totals())
 
@@ -296,6 +299,7 @@ class Runner(Hooks):
     def _between(self) -> None:
         """Between two writes of a long call: serve the link, stop a live source, take a barrier that was asked for."""
         self._serve(0)
+        self._publish()
         if self.stopping and any(source.calling and source.pe.live for source in self.sources):
             raise StopSource
         if self.machine.asked and not self.machine.inlets and self._splittable():
@@ -352,7 +356,7 @@ class Runner(Hooks):
         instance = self.plan.instances[rank]
         try:
             call()
-        except Exception as error:
+        except RAISED as error:
             self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
 
     def _serve(self, wait: float) -> None:
@@ -379,7 +383,7 @@ class Runner(Hooks):
 
     def _cut(self, lane: Lane) -> None:
         for frame in lane.cut():
-            self.machine.outlets[frame.channel].sent(self.link.send(frame))
+            self.machine.outlets[frame.channel].sent(self.link.send(frame), frame.number)
         lane.refresh()
 
     def _cut_idle(self) -> None:

@@ -9,8 +9,8 @@ from itertools import islice
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.circuit import Circuit, emission
-from d4py.engine.failure import Failure, StopSource, describe
+from d4py.engine.circuit import Circuit, bare, emission
+from d4py.engine.failure import RAISED, Failure, StopSource, describe
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
 
@@ -97,7 +97,7 @@ class Source:
             self.inside = False
         except StopSource:
             self.stop()
-        except Exception as error:
+        except RAISED as error:
             self._failed(error)
 
     def stop(self) -> None:
@@ -194,7 +194,7 @@ class Source:
         if isinstance(pe, ProducerPE) and type(pe).process is ProducerPE.process:
             result = pe._process(inputs)
             return result if result is None or isinstance(result, GeneratorType) else {"output": result}
-        return pe.process(inputs)
+        return pe._process(inputs["input"]) if bare(pe) else pe.process(inputs)
 
     def _pull(self, stream: Iterator[Any]) -> None:
         """Take some values of a stream; as many as make about a millisecond."""
@@ -251,12 +251,19 @@ class Source:
 
         return write
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.inside = False
         policy = Policy.parse(self.pe.on_error, of=f"PE {self.pe.id!r}")
         hooks = self.circuit.hooks
+        given = {} if isinstance(self.calls, int) else self.calls[self.done]
         failure: Failure = describe(
-            error, pe=self.instance.pe, instance=self.instance.label, during=f"call {self.done}"
+            error,
+            pe=self.instance.pe,
+            instance=self.instance.label,
+            item=self.done if given else None,
+            port=", ".join(given),
+            value=next(iter(given.values())) if len(given) == 1 else given,
+            during=f"call {self.done}",
         )
         if self._tries < policy.retries:
             hooks.pause(policy.backoff * 2**self._tries)

@@ -56,7 +56,8 @@ def _check_numbers(pe: GenericPE) -> None:
         raise GraphError(f"PE {pe.id!r} has numprocesses = {number!r}.", hint="Give a whole number of at least 1.")
     for name, port in pe.inputconnections.items():
         grouping = port.get("grouping")
-        if isinstance(grouping, str) and grouping not in ("global", "all", "shuffle", "none"):
+        named = isinstance(grouping, str) and grouping in ("global", "all", "shuffle", "none")
+        if not (grouping is None or named or isinstance(grouping, (list, tuple))):
             raise GraphError(
                 f"Input {name!r} of PE {pe.id!r} has grouping {grouping!r}.",
                 hint="Use 'global', 'all', None, or a list of the elements that make the key, such as [0].",
@@ -70,11 +71,13 @@ def _check_numbers(pe: GenericPE) -> None:
 
 def _unfed(graph: WorkflowGraph, given: Collection[str]) -> list[str]:
     fed = {(id(edge.reader), edge.input) for edge in graph.connections}
-    warnings = []
+    warnings: list[str] = []
     for pe in graph.pes:
         if pe.id in given:
             continue
-        for name in pe.inputconnections:
-            if (id(pe), name) not in fed:
-                warnings.append(f"Nothing feeds input {name!r} of PE {pe.id!r}. Connect it, or give data with -d.")
+        warnings += [
+            f"Nothing feeds input {name!r} of PE {pe.id!r}. Connect it, or give data with -d."
+            for name in pe.inputconnections
+            if (id(pe), name) not in fed
+        ]
     return warnings

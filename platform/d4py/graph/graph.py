@@ -196,6 +196,10 @@ def _described(node: Any) -> str:
 
 
 def _called(node: Any) -> str:
-    if callable(node):
+    from d4py.graph.function import Factory
+
+    if isinstance(node, (type, Factory)):
         return f"Call it to make one: {getattr(node, '__name__', 'it')}()."
+    if callable(node):
+        return "Decorate it with @d4py.iterative, @d4py.producer or @d4py.consumer, and call it."
     return "Add objects of PE classes, composites, or decorated functions that were called."

@@ -30,6 +30,8 @@ def parse(text: str, *, where: str) -> dict[str, Any]:
             f"{where} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
             hint="""Write it as '{"PE": [{"input": 1}]}' or '{"PE": 10}'.""",
         ) from None
+    except RecursionError:
+        raise InputError(f"{where} is nested too deep.", hint="""Write it as '{"PE": [{"input": 1}]}'.""") from None
     if not isinstance(value, dict):
         raise InputError(
             f"{where} is {type(value).__name__}, not an object.", hint="""Write it as '{"PE": [{"input": 1}]}'."""
@@ -98,10 +100,11 @@ def _calls(pe: GenericPE, given: object) -> Calls:
     for number, call in enumerate(given):
         if not isinstance(call, dict):
             raise InputError(f"Input {number} of PE {pe.id!r} is {call!r:.60}.", hint="Give an object {input: value}.")
-        unknown = [port for port in call if port not in pe.inputconnections] if pe.inputconnections else []
+        known = list(pe.inputconnections) or getattr(pe, "settable", None)
+        unknown = [port for port in call if port not in known] if known is not None else []
         if unknown:
             raise InputError(
-                f"PE {pe.id!r} has no input {unknown[0]!r}; it has {listed(pe.inputconnections)}.",
-                hint=did_you_mean(unknown[0], pe.inputconnections),
+                f"PE {pe.id!r} has no input {unknown[0]!r}; it has {listed(known or ())}.",
+                hint=did_you_mean(unknown[0], known or ()),
             )
     return list(given)

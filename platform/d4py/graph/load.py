@@ -54,7 +54,13 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
     path = Path(name)
     given = dict(parameters or {})
     chosen = variable or object_name or None
-    if path.is_dir():
+    try:
+        folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise LoadError(
+            f"The name {name!r:.60} cannot be looked up: {error.strerror}.", hint=_near_file(Path())
+        ) from None
+    if folder:
         file = path / "workflow.py"
         if not file.is_file():
             raise LoadError(
@@ -68,7 +74,7 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
             parameters=given,
             folder=str(path.resolve()),
         )
-    if path.is_file():
+    if is_file:
         if path.suffix != ".py":
             raise LoadError(
                 f"The file {name!r} is not a Python file.",
@@ -112,12 +118,16 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
         exec(compile(code_bytes, str(path), "exec"), module.__dict__)  # noqa: S102 - running a workflow's file is what was asked for
     except SyntaxError as error:
         raise LoadError(
-            f"{source.name}: syntax error in {error.filename} line {error.lineno}: {error.msg}.", hint="Mend that line."
+            f"{source.name}: syntax error in {error.filename or source.target} line {error.lineno or '?'}: {error.msg}.",
+            hint="Mend that line.",
         ) from None
     except D4pyError:
         raise
     except ImportError as error:
-        raise LoadError(_imported(source, error), hint=f"Install {error.name!r} here." if error.name else "") from error
+        missing = isinstance(error, ModuleNotFoundError) and error.name
+        raise LoadError(
+            _imported(source, error), hint=f"Install {error.name!r} here." if missing else "Mend that import."
+        ) from error
     except Exception as error:
         raise LoadError(
             _raised(source.target, error), hint="The workflow's own code failed while it was loaded."
@@ -176,7 +186,17 @@ def digest_of(path: Path) -> str:
 def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> WorkflowGraph:
     configure = getattr(module, "configure", None)
     if source.variable is None and callable(configure):
-        graph = call_configure(configure, parameters)
+        if not hasattr(configure, "__code__"):
+            raise LoadError(
+                f"configure of {source.target} is not a function.",
+                hint="Write def configure(...): and return a WorkflowGraph.",
+            )
+        try:
+            graph = call_configure(configure, parameters)
+        except D4pyError:
+            raise
+        except Exception as error:
+            raise LoadError(_raised(source.target, error), hint="The workflow's own configure() failed.") from error
         if not isinstance(graph, WorkflowGraph):
             raise LoadError(
                 f"configure() of {source.target} returned {graph!r:.60}.", hint="It must return a WorkflowGraph."
@@ -244,7 +264,9 @@ def _declared(toml: Mapping[str, Any], source: Source) -> dict[str, Any]:
 
 
 def _near_file(path: Path) -> str:
-    folder = path.parent if path.parent.is_dir() else Path()
+    if not path.parent.is_dir():
+        return f"There is no folder {str(path.parent)!r} either."
+    folder = path.parent
     suggestion = did_you_mean(path.name, [entry.name for entry in folder.iterdir()]) if folder.is_dir() else ""
     return suggestion or "Give a .py file, a folder with workflow.py, or package.module[:graph]."
 

@@ -59,6 +59,7 @@ class GenericPE:
         self, name: str, grouping: Grouping = None, tuple_type: Sequence[str] | None = None, *, type: object = None
     ) -> None:
         """Declare an input. grouping: None (shuffle), "global", "all", or the elements that make the key."""
+        self._begun()
         port: Port = {"name": name, "type": tuple_type, "hint": type}
         if grouping is not None:
             port["grouping"] = grouping
@@ -66,7 +67,15 @@ class GenericPE:
 
     def _add_output(self, name: str, tuple_type: Sequence[str] | None = None, *, type: object = None) -> None:
         """Declare an output."""
+        self._begun()
         self.outputconnections[name] = {"name": name, "type": tuple_type, "hint": type}
+
+    def _begun(self) -> None:
+        if "outputconnections" not in self.__dict__:
+            raise GraphError(
+                f"PE class {type(self).__name__!r} declares a port before it calls super().__init__().",
+                hint="Call it first in __init__.",
+            )
 
     def preprocess(self) -> None:
         """Prepare an instance; called at each start of it."""

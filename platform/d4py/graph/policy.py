@@ -36,4 +36,6 @@ class Policy:
                 retries, backoff = int(count), float(seconds or 0.1)
             except ValueError:
                 raise GraphError(f"{of} has on_error = {text!r}.", hint=_FORMS) from None
+            if not 0 <= backoff < float("inf"):
+                raise GraphError(f"{of} has on_error = {text!r}.", hint=_FORMS)
         return cls(retries=retries, backoff=backoff, quarantine=quarantine)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import time
@@ -72,8 +73,9 @@ def run(
         workflow = of_graph(workflow)
     calls = given.resolve(workflow.graph, inputs)
     set_policies(workflow.graph, on_error)
-    warnings = check_graph(workflow.graph, [name for name, value in calls.items() if value or isinstance(value, list)])
+    warnings = check_graph(workflow.graph, [name for name, value in calls.items() if isinstance(value, list)])
     settled = settled_options(engine, processes, options)
+    workflow = replace(workflow, graph=_own_copy(workflow.graph))
     plan = engine.layout(workflow.graph, settled)
     name = run_id or new_id()
     folder = Folder.create(
@@ -193,9 +195,9 @@ def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
     state.ended, state.seconds = _now(), state.seconds + time.monotonic() - began
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
     state.traceback = outcome.failure.traceback if outcome.failure else ""
-    state.exit_code = _exit_code(outcome.status, books)
+    state.exit_code = _exit_code(outcome, books)
     if state.exit_code == 6:
-        state.error = "The books do not balance."
+        state.error = " ".join(filter(None, ("The books do not balance.", outcome.reason)))
     folder.write_books(books.to_json())
     folder.write_state(state)
     return result_of(folder, state, books)
@@ -218,12 +220,12 @@ def result_of(folder: Folder, state: State, books: Books) -> Result:
     )
 
 
-def _exit_code(status: Status, books: Books) -> int:
-    if status is Status.FAILED:
+def _exit_code(outcome: Outcome, books: Books) -> int:
+    if outcome.status is Status.FAILED and not outcome.torn:
         return 3
-    if not books.balanced:
+    if outcome.torn or not books.balanced:
         return 6
-    if status is not Status.DONE:
+    if outcome.status is not Status.DONE:
         return 5
     return 4 if books.quarantined else 0
 
@@ -254,6 +256,14 @@ def _description(name: str, workflow: Workflow, mapping: str, options: Options, 
         "on_error": on_error,
         "created": _now(),
     }
+
+
+def _own_copy(graph: WorkflowGraph) -> WorkflowGraph:
+    """Return a graph that the run may change, so that the caller can run the same one again; the caller's own where it can't be copied."""
+    try:
+        return copy.deepcopy(graph)
+    except Exception:
+        return graph
 
 
 def _pickled_calls(calls: dict[str, Any]) -> bytes:

@@ -32,10 +32,12 @@ class LocalLink:
         self.outputs = Spool(folder.path / "outputs", cell, generation, start.outputs if start else None)
         self.quarantine = Spool(folder.path / "quarantine", cell, generation, start.quarantined if start else None)
         self._logs: dict[int, IO[str]] = {}
+        self._journals: list[Journal] = []
 
     def journal(self, rank: int) -> Journal:
         """Return the journal of a source."""
-        return Journal(self.folder.path / "sources", rank)
+        self._journals.append(Journal(self.folder.path / "sources", rank))
+        return self._journals[-1]
 
     def log(self, rank: int, message: str) -> None:
         """Add a line to the log of an instance."""
@@ -48,5 +50,7 @@ class LocalLink:
         """Let go of files."""
         self.outputs.close()
         self.quarantine.close()
+        for journal in self._journals:
+            journal.close()
         for file in self._logs.values():
             file.close()

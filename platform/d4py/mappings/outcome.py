@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`failure` where a PE raised; `reason` where the run could not go on for another cause."""
+    """`failure` where a PE raised; `reason` where the run could not go on for another cause; `torn` where items are known to be missing."""
 
     status: Status
     failure: Failure | None = None
     reason: str = ""
+    torn: bool = False

@@ -102,7 +102,8 @@ class Supervisor:
         self._next_tick = 0.0
         self._next_heartbeat = time.monotonic() + _HEARTBEAT
         self._stops = 0
-        self._seen: set[str] = set()
+        # What was asked of an earlier start was obeyed then.
+        self._seen = set(folder.requests()) if self.generation > 1 else set()
         self._cancelled = False
 
     def begin(self) -> None:
@@ -142,6 +143,11 @@ class Supervisor:
         """A cell is dead or a frame is missing."""
         if self.outcome is None:
             self._obey(self.coordinator.died(reason))
+
+    def torn(self, reason: str) -> None:
+        """End the run because items went missing, and nothing can bring them back before the next `resume`."""
+        if self.outcome is None:
+            self._end(Outcome(status=Status.FAILED, reason=reason, torn=True))
 
     def fail(self, failure: Failure | None, reason: str) -> None:
         """End the run for a reason that no restart mends."""
@@ -232,6 +238,7 @@ class Supervisor:
 
     def _warn(self, text: str) -> None:
         self.enactment.state.warnings.append(text)
+        self.folder.write_state(self.enactment.state)
         self.folder.log(text)
 
     def _fail(self, failure: Failure | None, reason: str) -> None:

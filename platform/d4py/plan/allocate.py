@@ -25,9 +25,9 @@ class Allocation:
 def allocate(graph: WorkflowGraph, processes: int) -> Allocation:
     """Share N processes out among the PEs of a flat graph.
 
-    As dispel4py: roots get one; `numprocesses` above one is obeyed; what is left is shared equally. But only PEs that may have several
-    instances take part: stateless ones, those keyed by group-by, those that declare merge(). With fewer processes than instances, each of
-    these gets N, and instances share processes.
+    As dispel4py: roots get one; `numprocesses` above one is obeyed, and counts as so many when what is left is shared equally. But only
+    PEs that may have several instances take part: stateless ones, those keyed by group-by, those that declare merge(). With fewer
+    processes than instances, each of these gets N, and instances share processes.
     """
     if processes < 1:
         raise PlanError(f"The number of processes is {processes}.", hint="Give -n a whole number of at least 1.")
@@ -60,8 +60,10 @@ def allocate(graph: WorkflowGraph, processes: int) -> Allocation:
                 f"PE {pe.id!r} wants {fixed[pe.id]} instances; a keyed PE can have {PARTITIONS}.",
                 hint="Lower numprocesses.",
             )
-    taken = sum(fixed.values())
-    share = (processes - taken) // len(free) if taken + len(free) <= processes and free else processes
+    obeyed = sum(number for number in fixed.values() if number > 1)
+    ones = sum(number == 1 for number in fixed.values())
+    fits = ones + obeyed + len(free) <= processes
+    share = (processes - ones) // (obeyed + len(free)) if fits and free else processes
     counts = {pe.id or "": fixed.get(pe.id or "", max(1, share)) for pe in graph.pes}
     for name in free:
         if "key" in _groupings(graph, _by_id(graph, name)):

@@ -6,13 +6,11 @@ Python's own hash of numbers has both properties (1, 1.0, True and numpy's 1 agr
 
 from __future__ import annotations
 
-import datetime
 import enum
 import numbers
 import zlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
@@ -46,9 +44,17 @@ def stable_hash(key: object) -> int:
 
 
 def _rarer(key: object) -> int:
+    import datetime  # these two cost more at the start of a run than all keys of most runs together
+    from uuid import UUID
+
     if isinstance(key, datetime.datetime):
         moment = key.astimezone(datetime.timezone.utc).replace(tzinfo=None) if key.utcoffset() is not None else key
         return stable_hash(("datetime", moment.isoformat()))
+    if isinstance(key, datetime.time) and (offset := key.utcoffset()) is not None:
+        since_midnight = datetime.timedelta(
+            hours=key.hour, minutes=key.minute, seconds=key.second, microseconds=key.microsecond
+        )
+        return stable_hash(("time", str(since_midnight - offset)))
     if isinstance(key, (datetime.date, datetime.time, datetime.timedelta)):
         return stable_hash((type(key).__name__, str(key)))
     if isinstance(key, enum.Enum):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import secrets
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from d4py.engine.link import Part
 
 VERSION = 1
+_NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
 
 
@@ -33,7 +33,7 @@ def home() -> Path:
 
 def new_id() -> str:
     """Return a run id: sorts by time, tells runs of one second apart."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(3)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
 
 
 def find(run: str) -> Folder:
@@ -68,6 +68,7 @@ class Folder:
                     f"The folder {str(path)!r} already holds a run.",
                     hint=f"Continue it with d4py resume {path}, or choose another --run-dir.",
                 )
+            path.chmod(0o700)  # pickles in it are read back, so nobody else may write here, whatever the umask
             for name in _FOLDERS:
                 (path / name).mkdir(exist_ok=True)
         except OSError as error:
@@ -91,6 +92,9 @@ class Folder:
                 f"The run in {self.path} has format {data.get('version')}; this d4py reads {VERSION}.",
                 hint="Use the d4py that made it.",
             )
+        missing = [name for name in _NEEDED if name not in data]
+        if missing:
+            raise self._damaged("run.json", f"it has no {missing[0]}")
         return data
 
     def write_plan(self, plan: Plan) -> None:
@@ -99,7 +103,12 @@ class Folder:
 
     def plan(self) -> Plan:
         """Return the plan."""
-        return Plan.from_json(self._json("plan.json"))
+        self.description()
+        data = self._json("plan.json")
+        try:
+            return Plan.from_json(data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged("plan.json", repr(error)) from None
 
     def write_state(self, state: State) -> None:
         """Replace the state."""
@@ -109,7 +118,11 @@ class Folder:
         """Return the state; a run whose process is gone is `lost`."""
         from d4py.runs.process import alive
 
-        state = State.from_json(self._json("state.json"))
+        data = self._json("state.json")
+        try:
+            state = State.from_json(data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged("state.json", repr(error)) from None
         if not state.status.over and not alive(state.pid, state.pid_start, state.host):
             state.status = Status.LOST
             state.exit_code = 5
@@ -124,9 +137,16 @@ class Folder:
 
     def part(self, key: str) -> Part:
         """Return a part."""
-        with open(self.path / "parts" / f"{key}.part", "rb") as file:
-            part: Part = pickle.load(file)
-            return part
+        from d4py.engine.link import Part
+
+        name = f"parts/{key}.part"
+        try:
+            part = pickle.loads((self.path / name).read_bytes())
+        except Exception as error:
+            raise self._damaged(name, f"{type(error).__name__}: {error}") from None
+        if not isinstance(part, Part):
+            raise self._damaged(name, f"it holds {type(part).__name__}")
+        return part
 
     def begin_generation(self, generation: int, start: Commit | None) -> None:
         """Make a generation durable before anyone hears of it. Raises StateError if another process made it."""
@@ -183,7 +203,7 @@ class Folder:
 
     def request(self, kind: str) -> None:
         """Ask the process that runs this run: cancel, suspend or snapshot."""
-        (self.path / f"request-{kind}-{secrets.token_hex(4)}").touch()
+        (self.path / f"request-{kind}-{os.urandom(4).hex()}").touch()
 
     def requests(self) -> list[str]:
         """Return what was asked, each `kind-mark`."""
@@ -200,20 +220,30 @@ class Folder:
 
     def _commit(self, name: str) -> Commit:
         data = self._json(f"commits/{name}.json")
-        return Commit(
-            data["generation"], data["epoch"], {int(cell): key for cell, key in data["parts"].items()}, data["final"]
-        )
-
-    def _json(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            parts = {int(cell): str(key) for cell, key in data["parts"].items()}
+            return Commit(int(data["generation"]), int(data["epoch"]), parts, bool(data["final"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"commits/{name}.json", repr(error)) from None
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            data = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
             raise StateError(
                 f"{self.path} has no {name}: it is not a run's folder, or the run was never started.",
                 hint="d4py list shows the runs.",
             ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise StateError(f"{self.path / name} is damaged: {error}.", hint="Restore it, or prune the run.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+            raise self._damaged(name, str(error)) from None
+        if not isinstance(data, dict):
+            raise self._damaged(name, f"it holds {type(data).__name__}")
+        return data
+
+    def _damaged(self, name: str, reason: str) -> StateError:
+        return StateError(
+            f"{self.path / name} is damaged: {reason}.", hint="Restore it, or prune the run and run it again."
+        )
 
 
 def _name(commit: Commit) -> str:

@@ -29,7 +29,7 @@ def listed_runs() -> Iterator[Entry]:
     """Yield the runs, newest first; ids sort by time."""
     where = home()
     try:
-        names = sorted(os.listdir(where), reverse=True)
+        names = sorted((entry.name for entry in os.scandir(where)), reverse=True)
     except OSError:
         return
     for name in names:

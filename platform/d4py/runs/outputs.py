@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +60,7 @@ def write_lines(outputs: Outputs, path: Path) -> int:
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             for entry in outputs:
-                file.write(json.dumps(entry._asdict(), default=lambda value: _plain(value, arrays, beside.name)) + "\n")
+                file.write(json.dumps(entry._asdict() | {"value": _told(entry.value, arrays, beside.name)}) + "\n")
                 number += 1
         if arrays:
             import numpy as np
@@ -76,14 +77,37 @@ def write_lines(outputs: Outputs, path: Path) -> int:
     return number
 
 
-def _plain(value: Any, arrays: dict[str, Any], file: str) -> Any:
-    """Return something JSON can say: arrays go beside, and are named."""
+def _told(value: Any, arrays: dict[str, Any], file: str) -> Any:
+    """Return a value as JSON can say it: keys as text, what is no number as null, arrays beside and named."""
+    if value is None or type(value) in (str, int, bool):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, (str, int)) or key is None else str(key): _told(part, arrays, file)
+            for key, part in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_told(part, arrays, file) for part in value]
+    if isinstance(value, (str, int)):
+        return value
     if type(value).__module__ == "numpy":
-        if getattr(value, "shape", ()) == () and hasattr(value, "item"):
-            return value.item()
-        name = f"a{len(arrays)}"
-        arrays[name] = value
-        return {"array": name, "file": file, "shape": list(value.shape), "dtype": str(value.dtype)}
+        return _array(value, arrays, file)
+    return _told(_plain(value), arrays, file)
+
+
+def _array(value: Any, arrays: dict[str, Any], file: str) -> Any:
+    if getattr(value, "shape", ()) == () and hasattr(value, "item"):
+        item = value.item()
+        return str(value) if type(item) is type(value) else _told(item, arrays, file)  # longdouble has no other form
+    name = f"a{len(arrays)}"
+    arrays[name] = value
+    return {"array": name, "file": file, "shape": list(value.shape), "dtype": str(value.dtype)}
+
+
+def _plain(value: Any) -> Any:
+    """Return something JSON can say more easily."""
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     if isinstance(value, bytes):

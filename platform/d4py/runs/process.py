@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 
 def here() -> str:
     """Return this host's name."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def started(pid: int) -> str:

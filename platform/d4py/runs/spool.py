@@ -85,6 +85,12 @@ class Journal:
         data = _encoded(value)
         self._file.write(_LENGTH.pack(len(data)) + data)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def since(self, number: int) -> Sequence[Any]:
         """Return the writes from `number` on; a half-written last one is cut off."""
         if not self._path.exists():

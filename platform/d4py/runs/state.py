@@ -56,4 +56,9 @@ class State:
     def from_json(cls, data: dict[str, Any]) -> State:
         """Read back what `to_json` gave; what is unknown is left out."""
         known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+        blank = cls(run="")
+        for name, value in known.items():
+            kinds: tuple[type, ...] = (type(getattr(blank, name)),) if name != "exit_code" else (int, type(None))
+            if not isinstance(value, (*kinds, int) if float in kinds else kinds) and name != "status":
+                raise ValueError(f"{name} is {value!r:.60}")
         return cls(**{**known, "status": Status(data["status"])})

@@ -22,6 +22,7 @@ from d4py.items import Frame, Kind, codec
 from d4py.items.codec import Type
 from d4py.items.copying import sized
 from d4py.items.slots import Arena, Mapped
+from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.multi.connection import Connection
 from d4py.mappings.multi.orders import AskItem, Fork, Item, Load, Tell
@@ -92,9 +93,10 @@ class Worker:
         for thread in threads:
             thread.start()
         self.turns.start()
-        self._live(first)
-        for thread in threads:
-            thread.join()
+        with deep_enough(self.plan):
+            self._live(first)
+            for thread in threads:
+                thread.join()
 
     def send(self, frame: Frame) -> int:
         """Carry a frame to its reader, in this process or another."""

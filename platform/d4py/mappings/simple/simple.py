@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING
 from d4py.engine.failure import Abandoned
 from d4py.engine.link import Abandon, Event, Part, Report, RunOver
 from d4py.engine.runner import Runner
+from d4py.errors import StateError
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.signals import Stop, caught
 from d4py.mappings.supervisor import Supervisor, kept
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from d4py.items import Frame
     from d4py.mappings.outcome import Outcome
     from d4py.plan import Plan
-
-_FRAMES_PER_PE = 6  # of Python's stack, generously, where each PE writes within its call
 
 
 class Simple(Mapping):
@@ -48,16 +47,15 @@ class Simple(Mapping):
         return layout_whole(graph)
 
     def enact(self, enactment: Enactment) -> Outcome:
-        """Run in this thread."""
-        depth = _FRAMES_PER_PE * len(enactment.plan.instances) + 1000
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(limit, depth))
-        try:
-            solo = _Solo(enactment)
-            with caught(wake=solo.interrupted) as solo.stops:
-                return solo.run()
-        finally:
-            sys.setrecursionlimit(limit)
+        """Run in this thread. Raises StateError for a plan of several cells, which another mapping made."""
+        if len(enactment.plan.cells) > 1:
+            raise StateError(
+                f"The run {enactment.state.run!r} was begun with several instances, which 'simple' does not have.",
+                hint="Continue it with the mapping it was begun with, or with 'threads' or 'multi'.",
+            )
+        solo = _Solo(enactment)
+        with deep_enough(enactment.plan), caught(wake=solo.interrupted) as solo.stops:
+            return solo.run()
 
 
 class _Solo:

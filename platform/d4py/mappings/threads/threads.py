@@ -14,6 +14,7 @@ from d4py.engine.runner import Runner
 from d4py.errors import NotPicklable
 from d4py.items.copying import sized
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Message, Supervisor, kept
@@ -50,7 +51,8 @@ class Threads(Mapping):
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in threads, watched from this one."""
-        return _Crew(enactment).run()
+        with deep_enough(enactment.plan):
+            return _Crew(enactment).run()
 
 
 class _Crew:
@@ -103,7 +105,7 @@ class _Crew:
 
     def restart(self, generation: int, start: Commit | None) -> None:
         """Threads do not die, so there is nothing to restart."""
-        self.supervisor.fail(None, "A frame went missing inside one process.")
+        self.supervisor.torn("A frame went missing between two threads; resume goes on from the last checkpoint.")
 
     def dismiss(self) -> None:
         """End all threads."""

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking the process of a run for something, and waiting a little for the effect."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from d4py.cli.parser import Namespace, Parser, seconds
+from d4py.cli.summary import run_name
+from d4py.cli.table import painted_status
+from d4py.runs import Folder, State, find
+from d4py.runs.waiting import going_on, until
+
+
+def add_patience(parser: Parser) -> None:
+    """Take how long to wait for the effect."""
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=seconds, default=10.0, help="how long to wait for the effect (default: 10)"
+    )
+
+
+def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, State], bool]) -> int:
+    """Ask, wait for the effect, say what happened. Exits 0 also where the effect is still to come: what was asked stays asked."""
+    folder = find(args.run)
+    going_on(folder, what=what)
+    folder.request(kind)
+    state = until(folder, lambda state: effect(folder, state), timeout=args.timeout)
+    name = run_name(folder.path, folder.run_id)
+    if state is None:
+        print(f"{name}: asked to {kind}; it goes on, perhaps in a long call. Wait: d4py wait {name}", file=sys.stderr)
+    elif state.status.over:
+        print(f"{name}: {painted_status(state.status.value)}{tail(state, name)}")
+    else:
+        print(f"{name}: checkpoint {epoch_of(folder)} made; the run goes on")
+    return 0
+
+
+def epoch_of(folder: Folder) -> int:
+    """Return the number of the last checkpoint."""
+    commit = folder.last_commit()
+    return commit.epoch if commit else 0
+
+
+def tail(state: State, name: str) -> str:
+    """Return what to do next."""
+    if state.exit_code == 5:
+        return f". Continue: d4py resume {name}"
+    return f", exit code {state.exit_code}"

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a command that runs a workflow ends: with the run's summary and exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from d4py.cli.main import drop_stdout
+from d4py.cli.summary import show
+from d4py.errors import WorkflowFailed
+
+if TYPE_CHECKING:
+    from d4py.cli.parser import Namespace
+    from d4py.cli.watching import Watching
+    from d4py.mappings import Result
+
+
+def ended(start: Callable[[], Result], args: Namespace, watching: Watching) -> int:
+    """Start a run, wait, print its summary; return its exit code, also where nobody reads the summary."""
+    try:
+        result = start()
+    except SystemExit as end:
+        raise WorkflowFailed(
+            f"A PE called exit({end.code}).", hint="Return from process instead; d4py cancel ends a run."
+        ) from None
+    delivery = watching.delivery
+    try:
+        show(result, output=str(delivery.path) if delivery else "", machine=args.json, quiet=args.quiet)
+    except BrokenPipeError:
+        drop_stdout()
+    if delivery is not None and delivery.error is not None:
+        raise delivery.error
+    return result.exit_code

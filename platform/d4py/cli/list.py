@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`d4py list`: the runs on this machine, newest first."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+
+from d4py.cli.parser import Namespace, Parser, add_format, whole
+from d4py.cli.table import lasting, table
+from d4py.runs import Status
+from d4py.runs.listing import Entry, listed_runs
+
+ABOUT = "List the runs on this machine, newest first."
+
+
+def options(parser: Parser) -> None:
+    """Take which, and how."""
+    add_format(parser)
+    parser.add_argument("-n", "--limit", metavar="N", type=whole(1), default=20, help="how many (default: 20)")
+    parser.add_argument("-a", "--all", action="store_true", help="all of them")
+    parser.add_argument("--status", choices=[status.value for status in Status], help="only those that are so")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print ids only")
+
+
+def call(args: Namespace) -> int:
+    """Print the list."""
+    wanted = (
+        entry for entry in listed_runs() if args.status is None or (entry.state and entry.state.status == args.status)
+    )
+    entries = list(wanted if args.all else islice(wanted, args.limit))
+    if args.format == "json":
+        print(json.dumps([as_json(entry) for entry in entries], indent=1))
+    elif args.quiet:
+        print("".join(f"{entry.name}\n" for entry in entries), end="")
+    elif not entries:
+        print("No runs yet. Start one: d4py run WORKFLOW")
+    else:
+        lines = table(
+            ("RUN", "WORKFLOW", "MAPPING", "STATUS", "EXIT", "TOOK", "STARTED (UTC)"),
+            [row(entry) for entry in entries],
+            right=(4, 5),
+            status=3,
+        )
+        print("\n".join(lines))
+    return 0
+
+
+def as_json(entry: Entry) -> dict[str, object]:
+    """Return a run for machines."""
+    if entry.state is None:
+        return {"run": entry.name, "status": "damaged", "error": entry.problem}
+    return entry.state.to_json()
+
+
+def row(entry: Entry) -> tuple[object, ...]:
+    """Return a run for people."""
+    state = entry.state
+    if state is None:
+        return (entry.name, "", "", "damaged", "", "", "")
+    code = "" if state.exit_code is None else state.exit_code
+    return (
+        entry.name,
+        state.workflow,
+        state.mapping,
+        state.status.value,
+        code,
+        lasting(state.seconds) if state.ended else "",
+        state.started.replace("T", " ").rstrip("Z"),
+    )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program `d4py`: finds the command, and tells every error in one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+from d4py.errors import D4pyError, UsageError, did_you_mean
+
+COMMANDS = {
+    "Run": {
+        "run": "run a workflow here and wait for it",
+        "submit": "start a run in the background; prints its id",
+        "resume": "continue a run from its last checkpoint",
+        "retry": "run the items that a run put into quarantine again",
+    },
+    "Look before": {
+        "plan": "what would run where",
+        "graph": "draw a workflow: text, dot or SVG",
+        "validate": "check a workflow without running it",
+    },
+    "Look at runs": {
+        "list": "the runs on this machine",
+        "status": "how a run is doing",
+        "logs": "what a run and its PEs have logged",
+        "outputs": "what a run has given back",
+        "audit": "recompute the books of a run",
+        "wait": "wait for a run and exit as it did",
+    },
+    "Act on runs": {
+        "snapshot": "make a checkpoint now; the run goes on",
+        "suspend": "make a checkpoint and stop; resume continues",
+        "cancel": "end a run; a live one is drained",
+        "prune": "delete runs that are over",
+    },
+    "Set up": {
+        "doctor": "what works on this machine, and how to get the rest",
+        "completion": "a script that completes commands in bash, zsh or fish",
+        "help": "this, or the options of a command",
+    },
+}
+NAMES = [name for group in COMMANDS.values() for name in group]
+INTERRUPTED, BROKEN_PIPE, DEFECT = 130, 141, 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        drop_stdout()
+        return BROKEN_PIPE
+    except D4pyError as error:
+        if os.environ.get("D4PY_DEBUG"):
+            raise
+        tell(str(error))
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("D4PY_DEBUG"):
+            raise
+        return defect(error)
+
+
+def dispatch(argv: list[str]) -> int:
+    """Call the command that the arguments name."""
+    if not argv:
+        print(overview(), file=sys.stderr)
+        return UsageError.exit_code
+    name, rest = argv[0], argv[1:]
+    if name in ("-h", "--help"):
+        name = "help"
+    if name in ("-V", "--version"):
+        from d4py import __version__
+
+        print(f"d4py {__version__}")
+        return 0
+    if name not in NAMES:
+        kind = "option" if name.startswith("-") else "command"
+        raise UsageError(
+            f"There is no {kind} {name!r}.", hint=did_you_mean(name, NAMES) or "d4py help lists the commands."
+        )
+    from d4py.cli.parser import parser_of
+
+    command = importlib.import_module(f"d4py.cli.{name}")
+    try:
+        args = parser_of(name, command).parse_args(rest)
+    except SystemExit as end:  # --help
+        return int(end.code or 0)
+    code: int = command.call(args)
+    return code
+
+
+def overview() -> str:
+    """Return the list of commands."""
+    lines = ["usage: d4py COMMAND ...", ""]
+    for title, commands in COMMANDS.items():
+        lines.append(f"{title}:")
+        lines.extend(f"  {name:<11}{about}" for name, about in commands.items())
+        lines.append("")
+    lines.append("d4py COMMAND --help lists the options of one. d4py --version prints the version.")
+    return "\n".join(lines)
+
+
+def tell(message: str) -> None:
+    """Print an error as one line."""
+    try:
+        print(f"d4py: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        return
+
+
+def drop_stdout() -> None:
+    """Nobody reads what this prints any more: let the rest, and the interpreter's last flush, go nowhere."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def defect(error: Exception) -> int:
+    """Keep the traceback of an error that should not have come up, and ask for it."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="d4py-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(f"arguments: {sys.argv[1:]!r}\n")
+        traceback.print_exception(error, file=file)
+    tell(f"{type(error).__name__}: {error}. This is a defect of d4py: please report it with {file.name}.")
+    return DEFECT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

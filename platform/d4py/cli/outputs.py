@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`d4py outputs`: what a run has given back."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from d4py.cli.delivery import checked
+from d4py.cli.parser import Namespace, Parser, add_format, add_run, whole
+from d4py.cli.table import number_of
+from d4py.cli.values import json_line, line
+from d4py.errors import UsageError, did_you_mean, listed
+from d4py.runs import find
+from d4py.runs.outputs import Outputs, write_lines
+
+ABOUT = "Print the outputs of a run that no PE reads, as far as they are committed."
+
+
+def options(parser: Parser) -> None:
+    """Take a run, and which of its outputs."""
+    add_run(parser)
+    add_format(parser)
+    parser.add_argument("--pe", metavar="PE", help="of this PE only")
+    parser.add_argument("-n", "--limit", metavar="N", type=whole(0), help="the first so many only")
+    parser.add_argument(
+        "--output", metavar="FILE", help="write all of them to a file: JSON lines, arrays beside them in an .npz"
+    )
+
+
+def call(args: Namespace) -> int:
+    """Print the outputs."""
+    folder = find(args.run)
+    outputs = Outputs(folder)
+    known = dict.fromkeys(instance.pe for instance in folder.plan().instances)
+    if args.pe is not None and args.pe not in known:
+        raise UsageError(f"The run has no PE {args.pe!r}; it has {listed(known)}.", hint=did_you_mean(args.pe, known))
+    if args.output is not None:
+        if args.pe is not None or args.limit is not None:
+            raise UsageError(
+                "--output writes all outputs.", hint="Leave out --pe and --limit, or print with -o json > FILE."
+            )
+        path = checked(args.output)
+        print(f"{number_of(write_lines(outputs, path), 'output')} in {path}")
+        return 0
+    show = json_line if args.format == "json" else line
+    for entry in islice((entry for entry in outputs if args.pe in (None, entry.pe)), args.limit):
+        print(show(entry))
+    return 0

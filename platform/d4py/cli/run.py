@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`d4py run`: run a workflow here and wait for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d4py.cli.parser import Namespace, Parser, port, run_id, seconds, whole
+from d4py.cli.workflow import add_inputs, add_mapping, add_workflow, inputs_of, loaded, mapping_of, policies_of
+
+if TYPE_CHECKING:
+    from d4py.mappings import Result
+
+ABOUT = "Run a workflow here and wait for it. Exits 0 done, 2 usage, 3 failed, 4 items in quarantine, 5 stopped and resumable, 6 books do not balance."
+
+
+def options(parser: Parser) -> None:
+    """Take a workflow and how to run it."""
+    add_workflow(parser)
+    add_mapping(parser)
+    add_inputs(parser)
+    add_course(parser)
+    add_report(parser)
+    parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
+
+
+def add_course(parser: Parser) -> None:
+    """Take what a run is to do on its way."""
+    parser.add_argument(
+        "--run-dir", metavar="FOLDER", help="the run's folder (default: one of its id, where d4py list finds it)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="SECONDS",
+        type=seconds,
+        help="time between checkpoints (default: 10, then at most 3 %% of the time)",
+    )
+    parser.add_argument(
+        "--restarts",
+        metavar="N",
+        type=whole(0),
+        default=3,
+        help="deaths that a run survives between two checkpoints (default: 3)",
+    )
+    parser.add_argument(
+        "--on-error",
+        metavar="POLICY",
+        action="append",
+        default=[],
+        help="fail, retry:3, quarantine, or retry:3,quarantine; PE=POLICY for one PE",
+    )
+    add_delivery(parser)
+
+
+def add_delivery(parser: Parser) -> None:
+    """Take where a run is to write what it gives and what it counts."""
+    parser.add_argument(
+        "--output", metavar="FILE", help="write outputs that no PE reads: JSON lines, arrays beside them in an .npz"
+    )
+    parser.add_argument(
+        "--metrics", metavar="PORT", type=port, help="serve Prometheus metrics on 127.0.0.1 (0: any free port)"
+    )
+
+
+def add_report(parser: Parser) -> None:
+    """Take how the end of a run is told."""
+    parser.add_argument("--json", action="store_true", help="print one summary for machines instead of tables")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def call(args: Namespace) -> int:
+    """Run the workflow."""
+    from d4py import mappings
+    from d4py.cli.ending import ended
+    from d4py.cli.progress import known
+    from d4py.cli.watching import Watching
+    from d4py.runs import home, new_id
+
+    workflow = loaded(args)
+    mapping, processes = mapping_of(args, workflow)
+    inputs = inputs_of(args)
+    name = args.run_id or new_id()
+    folder = Path(args.run_dir) if args.run_dir else home() / name
+    watching = Watching(args, folder=folder, known=lambda: known(workflow.graph, inputs))
+
+    def start() -> Result:
+        return mappings.run(
+            workflow,
+            mapping,
+            processes=processes,
+            inputs=inputs,
+            run_dir=args.run_dir,
+            run_id=name,
+            on_error=policies_of(args.on_error),
+            observers=watching.observers,
+            check=False,
+            fuse=not args.no_fuse,
+            checkpoint=args.checkpoint,
+            restarts=args.restarts,
+        )
+
+    return ended(start, args, watching)

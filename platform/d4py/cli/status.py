@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`d4py status`: how a run is doing."""
+
+from __future__ import annotations
+
+import json
+
+from d4py.cli.parser import Namespace, Parser, add_format, add_run
+from d4py.cli.summary import pe_table, run_name
+from d4py.cli.table import lasting, painted_status
+from d4py.errors import StateError
+from d4py.runs import Folder, State, find
+from d4py.runs.counts import Counts, published
+
+ABOUT = "Show how a run is doing. Exits 0 whenever it could tell; d4py wait exits as the run did."
+
+
+def options(parser: Parser) -> None:
+    """Take a run."""
+    add_run(parser)
+    add_format(parser)
+
+
+def call(args: Namespace) -> int:
+    """Print its status."""
+    folder = find(args.run)
+    state = folder.state()
+    counts = counts_of(folder)
+    if args.format == "json":
+        print(json.dumps({**state.to_json(), "folder": str(folder.path), "counts": counts}, indent=1))
+        return 0
+    name = run_name(folder.path, state.run)
+    facts = [
+        ("run", name),
+        ("workflow", state.workflow),
+        ("mapping", state.mapping),
+        ("status", told(state)),
+        ("started", state.started.replace("T", " ").replace("Z", " UTC")),
+        ("took", lasting(state.seconds) if state.ended else ""),
+        ("checkpoint", str(state.epoch) if state.epoch else ""),
+        ("output", state.output),
+        ("folder", str(folder.path)),
+    ]
+    print("\n".join(f"{title:<11}{value}" for title, value in facts if value))
+    if counts:
+        print("\n" + "\n".join(pe_table(counts)))
+    for warning in state.warnings:
+        print(f"warning: {warning}")
+    if state.traceback:
+        print(f"\n{state.traceback}")
+    return 0
+
+
+def told(state: State) -> str:
+    """Return the status with what there is to say about it."""
+    more = [f"exit code {state.exit_code}"] if state.exit_code is not None else []
+    if not state.status.over:
+        more.append(f"process {state.pid} on {state.host}")
+    if state.error:
+        more.append(state.error)
+    return f"{painted_status(state.status.value)}{' (' if more else ''}{'; '.join(more)}{')' if more else ''}"
+
+
+def counts_of(folder: Folder) -> Counts:
+    """Return what the PEs have done, as far as the folder says."""
+    try:
+        return published(folder)
+    except StateError:
+        return {}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who watches a run for the command that started it: progress, metrics, and what delivers the outputs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from d4py.cli.delivery import Delivery
+    from d4py.cli.parser import Namespace
+    from d4py.cli.progress import Known
+    from d4py.mappings.base import Observer
+    from d4py.mappings.metrics import Metrics
+
+
+class Watching:
+    """The observers that the arguments ask for."""
+
+    def __init__(self, args: Namespace, *, folder: Path, known: Callable[[], Known], output: str = "") -> None:
+        """known: returns what is known of the run. output: the file that an earlier start of the run was to write."""
+        self.observers: list[Observer] = []
+        self.delivery: Delivery | None = None
+        self.metrics: Metrics | None = None
+        if args.output is not None or output:
+            from d4py.cli.delivery import Delivery, checked
+
+            self.delivery = Delivery(folder, checked(output if args.output is None else args.output))
+            self.observers.append(self.delivery)
+        if args.metrics is not None:
+            from d4py.mappings.metrics import Metrics
+
+            self.metrics = Metrics(args.metrics)
+            self.observers.append(self.metrics)
+            if not args.quiet:
+                print(f"d4py: metrics on {self.metrics.address}", file=sys.stderr)
+        if not args.quiet:
+            from d4py.cli.progress import Progress
+
+            self.observers.append(Progress(known()))
+
+    def close(self) -> None:
+        """Let go of what a run that never began did not."""
+        if self.metrics is not None:
+            self.metrics.end()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deleting the folders of runs that are over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d4py.errors import StateError
+
+if TYPE_CHECKING:
+    from d4py.runs.folder import Folder
+
+
+def age(folder: Folder) -> float:
+    """Return the seconds since a run last wrote its state."""
+    for name in ("state.json", "run.json"):
+        try:
+            return time.time() - (folder.path / name).stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def size(folder: Folder) -> int:
+    """Return about how many bytes a run keeps on disk."""
+    total = 0
+    for where, _, names in os.walk(folder.path):
+        for name in names:
+            try:
+                total += (Path(where) / name).lstat().st_size
+            except OSError:
+                continue
+    return total
+
+
+def goes_on(folder: Folder) -> bool:
+    """Return whether a run still goes on; one whose state can't be read does not."""
+    try:
+        return not folder.state().status.over
+    except StateError:
+        return False
+
+
+def prune(folder: Folder) -> None:
+    """Delete a run's folder; it is gone at once, or not at all. Raises StateError while the run goes on."""
+    if goes_on(folder):
+        raise StateError(f"The run in {folder.path} still goes on.", hint="End it first: d4py cancel.")
+    dying = folder.path.with_name(f".pruned-{folder.path.name}")
+    try:
+        folder.path.rename(dying)
+    except OSError as error:
+        raise StateError(
+            f"The run in {folder.path} cannot be deleted: {error.strerror}.", hint="Check who owns the folder above it."
+        ) from None
+    shutil.rmtree(dying, ignore_errors=True)

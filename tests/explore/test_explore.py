@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's own state machines hold in every order of events within the bounds, and each defect put in on purpose is caught."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from defects import DEFECTS, Defect
+from explore import Report, explore
+from systems import SMALL, System, chain, fan_out, made
+
+NAMES = [system.name for system in SMALL]
+
+
+@cache
+def explored(name: str) -> Report:
+    return explore(next(system for system in SMALL if system.name == name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_state_keeps_the_protocol_and_can_still_end(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    report = explored(name)
+    with capsys.disabled():
+        print(f"\n  {report}", end=" ")
+
+    assert (report.violation, report.story, report.fixpoint) == ("", [], True)
+
+
+def test_at_least_two_hundred_thousand_states_are_visited(capsys: pytest.CaptureFixture[str]) -> None:
+    states = sum(explored(name).states for name in NAMES)
+    with capsys.disabled():
+        print(f"\n  {states:,} distinct states in all", end=" ")
+
+    assert states >= 200_000
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_defect_is_caught_with_its_story(defect: Defect) -> None:
+    report = explore(defect.system, defect.rules)
+
+    assert defect.shows in report.violation
+    assert report.story
+
+
+@pytest.mark.parametrize("system", list({defect.system.bounds: defect.system for defect in DEFECTS}.values()), ids=str)
+def test_a_system_that_shows_a_defect_is_sound_without_it(system: System) -> None:
+    assert explore(system, limit=20_000).violation == ""
+
+
+def test_leaving_out_orders_that_cannot_differ_hides_no_end() -> None:
+    """The same system with every interleaving and without: more states, the same answer."""
+    all_orders = explore(made("all", chain(1, "map"), crashes=0, free=True))
+    fewer = explore(made("fewer", chain(1, "map"), crashes=0))
+
+    assert (all_orders.violation, fewer.violation) == ("", "")
+    assert all_orders.states > fewer.states
+
+
+def test_the_story_of_a_violation_can_be_read() -> None:
+    defect = next(defect for defect in DEFECTS if defect.name == "commit before all parts")
+
+    assert explore(made("chain", chain(1, "map"), crashes=0), defect.rules).story == [
+        "    1. It is time for a checkpoint.",
+        "    2. source is asked to take barrier 1.",
+        "    3. source goes on; sends frame 0 of source (barrier 1, generation 1) to middle.",
+        "    4. source goes on; hands over its part of epoch 1 (generation 1, read [], written [0]).",
+        "    5. The coordinator hears from source: its part of epoch 1 (generation 1, read [], written [0]).",
+    ]
+
+
+def test_a_limit_is_told() -> None:
+    report = explore(made("fan-out", fan_out(2, "key")), limit=1_000)
+
+    assert not report.fixpoint
+    assert "stopped at the limit" in str(report)

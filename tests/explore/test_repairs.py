@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What exploring the engine, and reading it for that, found wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import d4py
+from d4py.engine.cell import CellMachine, MissingFrame
+from d4py.engine.circuit import Terms
+from d4py.engine.link import Abandon, Event, FrameArrived, Lost, Report
+from d4py.engine.outlet import Choice, Lane, Outlet
+from d4py.engine.runner import Runner
+from d4py.items import Frame, Kind
+from d4py.plan import layout
+
+
+def test_frames_cut_at_once_give_all_their_bytes_back() -> None:
+    """Were the sizes booked on the last of them only, the channel would end with two frames in flight at most."""
+    outlet = Outlet(0, 1, credit=4)
+    lane = Lane([outlet], Choice.ONE)
+    lane.buffer.extend("abcd")
+
+    frames = lane.cut()
+    for frame in frames:
+        outlet.sent(100, frame.number)
+    assert (len(frames), outlet.unacked_bytes) == (2, 200)
+
+    outlet.acknowledge(frames[0].number, 4)
+    assert outlet.unacked_bytes == 100
+    outlet.acknowledge(frames[1].number, 4)
+    assert outlet.unacked_bytes == 0
+
+
+def test_a_barrier_that_follows_fewer_items_than_were_sent_asks_for_a_rewind() -> None:
+    """The part would make a commit whose books do not balance, to which every later rewind would go back."""
+    machine = CellMachine([0], [])
+    machine.arrive(Frame(1, 0, 0, 2, Kind.BARRIER, epoch=1))
+
+    with pytest.raises(MissingFrame, match="0 items came of 2 that were sent"):
+        machine.decide()
+
+
+class Careful(d4py.GenericPE):
+    """Writes more than its reader allows, and catches what it can."""
+
+    stateless = True
+    on_error = "quarantine"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._add_input("input")
+        self._add_output("output")
+        self.caught: list[Exception] = []
+
+    def process(self, inputs: dict[str, Any]) -> None:
+        for number in range(5):
+            try:
+                self.write("output", number)
+            except Exception as error:
+                self.caught.append(error)
+
+
+class GapLink:
+    """A frame arrives; then, while its call waits for credit, one that has a gap before it."""
+
+    copies = False
+
+    def __init__(self, channel: int) -> None:
+        first = FrameArrived(Frame(1, channel, 0, 0, items=["a"]))
+        second = FrameArrived(Frame(1, channel, 2, 2, items=["c"]))
+        self.events: list[Event] = [first, second, Abandon()]
+        self.reports: list[Report] = []
+        self.note = [0, 0, 0]
+        self.outputs = self.quarantine = self
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        return [self.events.pop(0)] if self.events and wait else ()
+
+    def send(self, frame: Frame) -> int:
+        return 1
+
+    def report(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def clock(self) -> float:
+        return 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+def test_a_gap_found_while_a_write_waits_rewinds_the_run_and_is_no_fault_of_the_pe() -> None:
+    @d4py.producer
+    def numbers() -> Any:
+        yield 1
+
+    @d4py.consumer
+    def drop(value: int) -> None:
+        pass
+
+    careful = Careful()
+    plan = layout(numbers() >> careful >> drop(), 3, fuse=False)
+    rank = next(instance.rank for instance in plan.instances if instance.pe == careful.id)
+    cell = plan.instances[rank].cell
+    (channel,) = plan.channels_to(cell)
+    link: Any = GapLink(channel.index)
+
+    Runner(plan, cell, {rank: careful}, link, terms=Terms(window=1)).run()
+
+    assert link.reports == [Lost(f"Channel {channel.index}: frame 2 came where 1 was due.")]
+    assert careful.caught == []
