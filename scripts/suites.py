@@ -38,6 +38,7 @@ SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
     Suite(name="explore", budget=420, test=240),
+    Suite(name="cli", budget=240, test=60),
     Suite(name="errors", budget=240, test=60),
     Suite(name="faults", budget=480, test=120),
     Suite(name="flagship", budget=360, test=180),

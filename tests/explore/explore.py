@@ -162,11 +162,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", help="the systems whose name has this in it")
     parser.add_argument("--limit", type=int, default=10**9, help="give up a system after so many states")
     options = parser.parse_args(arguments)
+    systems = [system for system in (LARGE if options.large else SMALL) if (options.only or "") in system.name]
+    if not systems:
+        parser.error(f"no system has {options.only!r} in its name")
     reports = []
-    for system in LARGE if options.large else SMALL:
-        if options.only is None or options.only in system.name:
-            reports.append(explore(system, limit=options.limit))
-            print(reports[-1], flush=True)
+    for system in systems:
+        reports.append(explore(system, limit=options.limit))
+        print(reports[-1], flush=True)
     output = options.output or (
         Path(__file__).parents[2] / "bench" / "explore.md" if options.large and not options.only else None
     )
@@ -181,8 +183,10 @@ def page(reports: list[Report]) -> str:
     lines = [
         "# The engine's states, explored",
         "",
-        "Made by `make explore`. The engine's own state machines, not a model of them, in every order of events within the bounds of each system;",
-        "from every state the run can still end, and every commit is complete, balanced and right.",
+        "Made by `make explore`. The engine's own state machines, not a model of them, within the bounds of each system. Every commit must be",
+        "complete, balanced and right, and from every state the run must still be able to end without further trouble. Orders of events that can't",
+        "differ in what they lead to (steps of one cell that no other can see, stale letters, credit that decides nothing) are visited once, except",
+        "where it says every interleaving.",
         "",
         f"{states:,} distinct states in {seconds:,.0f} s; {sum(bool(report.violation) for report in reports)} violations.",
         "",

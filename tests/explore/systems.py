@@ -245,7 +245,7 @@ SMALL = (
     made("late and repeated frames", chain(1, "map"), copies=1),
     made("large items", chain(4, "map"), credit=3, size=9 << 20, **_KILL_ALL),
     made("a frame is lost", chain(3, "map"), credit=2, crashes=0, fault="lose"),
-    made("a frame is emptied", chain(4, "map"), credit=2, crashes=0, fault="empty"),
+    made("a frame is emptied", chain(3, "map"), credit=2, crashes=0, fault="empty"),
     made("an item kills", chain(2, "map"), crashes=0, poison=1, restarts=2),
     made("every interleaving, fan-out", fan_out(2, "key"), free=True, crashes=0),
     made("every interleaving, chain", chain(1, "twice"), free=True, **_KILL_ALL),

@@ -45,7 +45,7 @@ def test_a_defect_is_caught_with_its_story(defect: Defect) -> None:
 
 @pytest.mark.parametrize("system", list({defect.system.bounds: defect.system for defect in DEFECTS}.values()), ids=str)
 def test_a_system_that_shows_a_defect_is_sound_without_it(system: System) -> None:
-    assert explore(system, limit=20_000).violation == ""
+    assert explore(system, limit=10_000).violation == ""
 
 
 def test_leaving_out_orders_that_cannot_differ_hides_no_end() -> None:

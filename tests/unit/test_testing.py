@@ -67,7 +67,7 @@ def test_waiting_ends_with_what_was_looked_for_or_says_what_was_seen_last() -> N
     seen = iter([0, 0, 7])
 
     assert eventually(lambda: next(seen)) == 7
-    with pytest.raises(TimeoutError, match="not within 0.01 s: the run to end .last seen: 0."):
+    with pytest.raises(TimeoutError, match=r"not within 0.01 s: the run to end .last seen: 0."):
         eventually(lambda: 0, within=0.01, what="the run to end")
 
 

@@ -170,6 +170,10 @@ class Coordinator:
         if self.suspending:
             yield from self.due()
 
+    def forgive(self) -> None:
+        """What killed a cell was set aside: its deaths say nothing about the next."""
+        self.rewinds = 0
+
     def cannot_snapshot(self, reason: str) -> Iterator[Instruction]:
         """A PE's state cannot be kept: no checkpoints in this run. One under way is given up."""
         self.unsnapshotable = reason

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from pathlib import PurePath
 
-_OWN = str(PurePath(__file__).parent.parent)
+_OWN = __file__.rpartition("/engine/")[0] + "/"
 _SHOWN = 200
 
 

@@ -55,6 +55,9 @@ class Abandon:
 Event = FrameArrived | Acknowledged | BarrierAsked | Drain | RunOver | Abandon
 
 
+PART_VERSION = 1  # of what a part keeps
+
+
 @dataclass(slots=True)
 class Part:
     """What a checkpoint keeps of one cell."""
@@ -63,6 +66,7 @@ class Part:
     cell: int
     epoch: int
     counters: Counters
+    version: int = PART_VERSION
     states: dict[int, bytes] = field(default_factory=dict)  # by rank
     partials: dict[int, tuple[int, bytes]] = field(
         default_factory=dict
@@ -127,6 +131,9 @@ class Journal(Protocol):
 
     def since(self, number: int) -> Sequence[Any]:
         """Return the writes from `number` on."""
+
+    def sync(self) -> None:
+        """Make what was appended durable."""
 
 
 class Link(Protocol):

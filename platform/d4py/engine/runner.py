@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Hooks, Terms
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
+from d4py.engine.keeping import restore, states
 from d4py.engine.link import (
     Abandon,
     Acknowledged,
@@ -26,16 +25,17 @@ from d4py.engine.link import (
     RunOver,
     Snapshotted,
 )
+from d4py.engine.merging import Merging
 from d4py.engine.outlet import FIRST_CREDIT
 from d4py.engine.source import Source
 from d4py.errors import NotPicklable
-from d4py.graph.pe import GenericPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from d4py.engine.outlet import Lane
     from d4py.graph.inputs import Calls
+    from d4py.graph.pe import GenericPE
     from d4py.items import Frame
     from d4py.plan.plan import Plan
 
@@ -79,8 +79,7 @@ class Runner(Hooks):
             for channel in plan.channels_to(cell)
         }
         self.sources: list[Source] = []
-        self.partials: dict[int, tuple[int, bytes]] = {}  # writer's rank -> state to merge
-        self.pristine: dict[int, GenericPE] = {}
+        self.merging = Merging(self.circuit)
         self.work = 0.0  # seconds per item, smoothed
         self.stopping = False
         self.over = False
@@ -167,15 +166,17 @@ class Runner(Hooks):
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
             pe._logger = partial(self.link.log, instance.rank)
-            if finished:
-                continue
-            if hasattr(pe, "merge") and instance.of > 1:
-                self.pristine[instance.rank] = copy.deepcopy(_bare(pe))
-            self._guarded(instance.rank, "preprocess", pe.preprocess)
+            if not finished:
+                self._guarded(instance.rank, "preprocess", pe.preprocess)
         if finished:
             return
-        self._trial()
-        self._restore()
+        try:
+            states(self.circuit, ())
+        except NotPicklable as error:
+            self.link.report(CannotSnapshot(str(error)))
+        if self.start is not None:
+            restore(self.circuit, self.start)
+            self.merging.partials = dict(self.start.partials)
         for instance in self.circuit.instances:
             calls = self.calls.get(instance.pe)
             if calls is not None and instance.number == 0:
@@ -200,40 +201,10 @@ class Runner(Hooks):
             position=position,
         )
 
-    def _trial(self) -> None:
-        try:
-            self._states()
-        except NotPicklable as error:
-            self.link.report(CannotSnapshot(str(error)))
-
-    def _states(self) -> dict[int, bytes]:
-        """Return the state of each PE that has one. Raises NotPicklable, naming PE and attribute."""
-        kept = {source.instance.rank: source.state() for source in self.sources}
-        states = {}
-        for rank, pe in self.circuit.pes.items():
-            if _stateful(pe):
-                try:
-                    states[rank] = kept.get(rank) or _pickled(pe)
-                except NotPicklable as error:
-                    raise NotPicklable(
-                        f"PE {self.plan.instances[rank].pe!r}: {error.message}", hint=error.hint
-                    ) from None
-        return states
-
-    def _restore(self) -> None:
-        if self.start is None:
-            return
-        for rank, state in self.start.states.items():
-            self.circuit.pes[rank].restore(pickle.loads(state))
-        self.partials = dict(self.start.partials)
-        for rank, counts in self.start.counts.items():
-            self.circuit.counts[rank].restore(counts)
-
     def _run(self, frame: Frame) -> None:
         grouping, rank, port = self.targets[frame.channel]
         if grouping == "merge":
-            for writer, state in frame.items:
-                self.partials[writer] = (rank, state)
+            self.merging.take(frame, rank)
         else:
             self._items(frame, self.circuit.receiver(rank, port))
         self._flush()
@@ -317,17 +288,8 @@ class Runner(Hooks):
             self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
 
     def _finish(self) -> None:
-        for rank, state in (self.partials[writer] for writer in sorted(self.partials)):
-            other = copy.deepcopy(self.pristine[rank])
-            other.restore(pickle.loads(state))
-            self.circuit.pes[rank].merge(other)  # type: ignore[attr-defined]
         for instance in self.circuit.instances:
-            pe = self.circuit.pes[instance.rank]
-            lane = self.circuit.merging.get(instance.rank)
-            if lane is not None:
-                lane.buffer.append((instance.rank, pickle.dumps(pe.snapshot(), protocol=5)))
-            else:
-                self._guarded(instance.rank, "postprocess", pe.postprocess)
+            self._guarded(instance.rank, "postprocess", partial(self._end, instance.rank))
         self._flush()
         for outlet in self.machine.outlets.values():
             self.link.send(outlet.end())
@@ -336,17 +298,22 @@ class Runner(Hooks):
         for frame in marks:
             self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
 
+    def _end(self, rank: int) -> None:
+        if not self.merging.give(rank):
+            self.merging.settle(rank)
+            self.circuit.pes[rank].postprocess()
+
     def _hand_over(self, epoch: int) -> None:
         finished = self.machine.finished
         part = Part(self.machine.generation, self.cell.index, epoch, self.machine.counters())
         part.counts = {rank: count.to_json() for rank, count in self.circuit.counts.items()}
         if not finished:
             try:
-                part.states = self._states()
+                part.states = states(self.circuit, self.sources)
             except NotPicklable as error:
                 self.link.report(CannotSnapshot(str(error)))
                 return
-            part.partials = dict(self.partials)
+            part.partials = dict(self.merging.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
         part.outputs = self.link.outputs.reach()
         part.quarantined = self.link.quarantine.reach()
@@ -410,35 +377,3 @@ class Runner(Hooks):
                     return
             except Abandoned:
                 return
-
-
-def _bare(pe: GenericPE) -> GenericPE:
-    twin = copy.copy(pe)
-    for name in ("_emit", "_logger"):
-        twin.__dict__.pop(name, None)
-    return twin
-
-
-def _stateful(pe: GenericPE) -> bool:
-    """Whether a checkpoint has to keep something of a PE."""
-    return not pe.stateless or type(pe).snapshot is not GenericPE.snapshot
-
-
-def _pickled(pe: GenericPE) -> bytes:
-    """Return a PE's state; raise NotPicklable naming the attribute that can't be kept."""
-    try:
-        state = pe.snapshot()
-    except Exception as error:
-        raise NotPicklable(f"its snapshot() raised {type(error).__name__}: {error}.") from error
-    try:
-        return pickle.dumps(state, protocol=5)
-    except Exception as whole:
-        for name, value in state.items() if isinstance(state, dict) else ():
-            try:
-                pickle.dumps(value, protocol=5)
-            except Exception as error:
-                raise NotPicklable(
-                    f"attribute {name!r} cannot be pickled ({error}).",
-                    hint=f"Leave it out with pickleIgnore = [{name!r}], and make it in preprocess.",
-                ) from None
-        raise NotPicklable(f"its state cannot be pickled ({whole}).") from whole

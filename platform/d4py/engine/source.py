@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from types import GeneratorType
@@ -73,7 +74,7 @@ class Source:
         self._last = _LONG  # seconds of the last call
         self._quantum = 1
         self._due = 0.0
-        self._resend: list[Any] = list(journal.since(self.spooled)) if journal is not None else []
+        self._resend: deque[tuple[int, str, Any]] = deque(journal.since(self.spooled) if journal is not None else ())
         self._tries = 0
         self._count = circuit.counts[instance.rank]
         self._emits = dict(pe._emit)
@@ -84,9 +85,7 @@ class Source:
     def step(self) -> None:
         """Make some progress: a part of a stream, or one call."""
         if self._resend:
-            port, value = self._resend.pop(0)
-            self.spooled += 1
-            self._emits[port](value)
+            self._send_again(*self._resend.popleft())
             return
         try:
             self.inside = True
@@ -117,23 +116,24 @@ class Source:
     @property
     def splittable(self) -> bool:
         """Whether a barrier may be taken now: between calls, or in one whose state before it is kept."""
-        return (
-            not self.calling
-            or self.boundary is not None
-            or self.pe.stateless
-            or self._seeks()
-            or self.journal is not None
-        )
+        return not self.calling or self.boundary is not None or self.pe.stateless or self._seeks() or self._goes_on
 
     def position(self) -> Position:
         """Return the position for a part."""
         offset = self.pe.offset() if self._seeks() else None  # type: ignore[attr-defined]
-        writes = 0 if self._seeks() or self.journal is not None else max(self.skip, self.writes if self.calling else 0)
+        if self.journal is not None:
+            self.journal.sync()
+        writes = 0 if self._seeks() or self._goes_on else max(self.skip, self.writes if self.calling else 0)
         return Position(calls=self.done, writes=writes, offset=offset, spooled=self.spooled)
 
     def state(self) -> bytes | None:
         """Return the pickled state to keep instead of the present one, or None."""
-        return self.boundary if self.calling else None
+        return self.boundary if self.calling and not self._goes_on else None
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a call that is made again gives what comes next, not what came: a live source that is kept in a journal."""
+        return self.journal is not None and self.pe.live
 
     def _is_root(self) -> bool:
         return not any(
@@ -142,6 +142,14 @@ class Source:
 
     def _seeks(self) -> bool:
         return hasattr(self.pe, "seek") and hasattr(self.pe, "offset")
+
+    def _send_again(self, call: int, port: str, value: Any) -> None:
+        """Send what the journal kept. The call that wrote it is made again, and skips as much, unless it goes on where the world is."""
+        self.spooled += 1
+        if not self._goes_on:
+            self.skip = self.skip + 1 if call == self.done else 1
+        self.done = call
+        self._emits[port](value)
 
     def _calls(self) -> None:
         """Make calls for about a millisecond, or begin a stream."""
@@ -240,7 +248,7 @@ class Source:
             if self.writes <= self.skip:
                 return
             if self.journal is not None and self.calling:
-                self.journal.append((port, value))
+                self.journal.append((self.done, port, value))
                 self.spooled += 1
             inside, self.inside = self.inside, False
             emit(value)

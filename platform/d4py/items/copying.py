@@ -23,7 +23,11 @@ def copied(value: Any) -> Any:
     """Return a value that its reader may change without anyone noticing."""
     if unchangeable(value):
         return value
-    if type(value).__module__ == "numpy" and hasattr(value, "copy") and getattr(getattr(value, "dtype", None), "hasobject", True) is False:
+    if (
+        type(value).__module__ == "numpy"
+        and hasattr(value, "copy")
+        and getattr(getattr(value, "dtype", None), "hasobject", True) is False
+    ):
         return value.copy()
     try:
         return copy.deepcopy(value)

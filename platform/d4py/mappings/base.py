@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from d4py.engine.circuit import Terms
+from d4py.plan.layout import placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,10 @@ class Mapping(ABC):
     @abstractmethod
     def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
         """Return the plan of a flat graph for this mapping."""
+
+    def place(self, plan: Plan, options: Options) -> Plan:
+        """Return the plan of a run that this mapping is to resume: the same cells, placed anew. Raises StateError if it can't."""
+        return placed(plan, options.processes)
 
     @abstractmethod
     def enact(self, enactment: Enactment) -> Outcome:

@@ -134,11 +134,13 @@ def resume(
         processes or kept.processes,
         {name: value for name, value in asdict(kept).items() if name != "processes"},
     )
+    plan = engine.place(folder.plan(), settled)
+    folder.write_plan(plan)
     state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
     state.mapping = engine.name
     enactment = Enactment(
         workflow=workflow,
-        plan=folder.plan(),
+        plan=plan,
         folder=folder,
         calls=pickle.loads(folder.inputs()),
         options=settled,

@@ -223,9 +223,14 @@ class Supervisor:
                 case Complete():
                     self._end(Outcome(status=Status.DONE))
                 case Suspended():
-                    self._end(Outcome(status=Status.STOPPED, reason="stopped after a checkpoint"))
+                    self._end(Outcome(status=Status.STOPPED, reason=self._stopped()))
                 case Fail(reason):
                     self._fail(None, reason)
+
+    def _stopped(self) -> str:
+        if self.coordinator.unsnapshotable:
+            return f"stopped without a checkpoint, which this run cannot take: {self.coordinator.unsnapshotable}"
+        return "stopped after a checkpoint"
 
     def _commit(self, commit: Commit) -> None:
         self.folder.write_commit(commit)

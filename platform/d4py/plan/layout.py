@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d4py.graph.check import ordered
@@ -33,6 +34,16 @@ def layout_whole(graph: WorkflowGraph) -> Plan:
     counts = {pe.id or "": 1 for pe in graph.pes}
     groups = [[(pe.id or "", 0) for pe in order]]
     return _plan(graph, order, counts, groups, list(graph.connections), 1, ())
+
+
+def placed(plan: Plan, processes: int) -> Plan:
+    """Return the same cells on another number of processes: what a resumed run may change."""
+    groups = [
+        [(plan.instances[rank].pe, plan.instances[rank].number) for rank in cell.instances] for cell in plan.cells
+    ]
+    places = _places(groups, processes)
+    cells = tuple(replace(cell, process=place) for cell, place in zip(plan.cells, places, strict=True))
+    return replace(plan, processes=processes, cells=cells)
 
 
 def _one_to_one(graph: WorkflowGraph, counts: dict[str, int]) -> list[Connection]:

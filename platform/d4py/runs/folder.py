@@ -137,7 +137,7 @@ class Folder:
 
     def part(self, key: str) -> Part:
         """Return a part."""
-        from d4py.engine.link import Part
+        from d4py.engine.link import PART_VERSION, Part
 
         name = f"parts/{key}.part"
         try:
@@ -146,6 +146,11 @@ class Folder:
             raise self._damaged(name, f"{type(error).__name__}: {error}") from None
         if not isinstance(part, Part):
             raise self._damaged(name, f"it holds {type(part).__name__}")
+        if part.version != PART_VERSION:
+            raise StateError(
+                f"{self.path / name} has format {part.version}; this d4py reads {PART_VERSION}.",
+                hint="Use the d4py that made it.",
+            )
         return part
 
     def begin_generation(self, generation: int, start: Commit | None) -> None:

@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from d4py.errors import NotPicklable, StateError
+from d4py.runs.unpickling import loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,6 +92,11 @@ class Journal:
             self._file.close()
             self._file = None
 
+    def sync(self) -> None:
+        """Make what was appended durable: also over a power cut."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
     def since(self, number: int) -> Sequence[Any]:
         """Return the writes from `number` on; a half-written last one is cut off."""
         if not self._path.exists():
@@ -101,7 +107,7 @@ class Journal:
                 values.append(data)
                 whole = file.tell()
         os.truncate(self._path, whole)
-        return [pickle.loads(data) for data in values[number:]]
+        return [loads(data, self._path.parent.parent) for data in values[number:]]
 
 
 def read(folder: Path, reach: Sequence[Any]) -> Iterator[Record]:
@@ -110,7 +116,7 @@ def read(folder: Path, reach: Sequence[Any]) -> Iterator[Record]:
         try:
             with open(folder / name, "rb") as file:
                 for data in _blocks(file, size):
-                    yield from pickle.loads(data)
+                    yield from loads(data, folder.parent)
         except FileNotFoundError:
             raise StateError(
                 f"The spool {folder / name} is gone.", hint="The run's outputs cannot be read; run it again."

@@ -151,7 +151,8 @@ class Numbers(Bench):
                     fault.strike()
             if self.notes:
                 note(self.notes, value)
-            yield {"output": Loaded(value, self.loads[value]) if value in self.loads else value}
+            carried = tuple(fault for fault in self.loads.get(value, ()) if fault.at != self.name)
+            yield {"output": Loaded(value, carried) if carried else value}
 
 
 def note(path: str, value: object) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from d4py.items.codec import HEAD
+from d4py.errors import StateError
+from d4py.items.codec import HEAD, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +98,10 @@ class Connection:
         view = memoryview(self._stored)
         while self._stop - self._start >= HEAD.size:
             head = HEAD.unpack_from(self._stored, self._start)
+            if head[1] != VERSION:
+                raise StateError(
+                    f"A message has wire format {head[1]}, not {VERSION}.", hint="Use one d4py in all processes."
+                )
             end = self._start + HEAD.size + head[0]
             if end > self._stop:
                 return

@@ -240,6 +240,7 @@ class _Crew:
         if Policy.parse(pe.on_error, of=f"PE {instance.pe!r}").quarantine:
             if known not in self.poison:
                 self.poison.append(known)
+            self.supervisor.coordinator.forgive()
             return False
         port = self.plan.routes[channel.route].input
         failure = Failure(

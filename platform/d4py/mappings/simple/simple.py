@@ -46,6 +46,15 @@ class Simple(Mapping):
         """One cell with one instance of each PE."""
         return layout_whole(graph)
 
+    def place(self, plan: Plan, options: Options) -> Plan:
+        """Only a run that was begun as one cell can go on as one."""
+        if len(plan.cells) > 1:
+            raise StateError(
+                "The mapping 'simple' cannot continue a run that was begun on another.",
+                hint="Resume it with --mapping threads or multi; -n 1 is allowed.",
+            )
+        return plan
+
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in this thread. Raises StateError for a plan of several cells, which another mapping made."""
         if len(enactment.plan.cells) > 1:
