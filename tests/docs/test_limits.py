@@ -47,6 +47,7 @@ workflow = numbers() >> fatal()
 SPOOLED = """
 class Numbers(d4py.ProducerPE):
     replay = "spool"
+    live = True
 
     def _process(self, inputs):
         yield from range(5)
@@ -109,13 +110,6 @@ def test_a_retry_does_not_undo_what_the_failed_try_did_to_the_pe(tmp_path: Path)
     assert result.outputs.values("Total") == [0, 1, 5]
 
 
-def test_two_items_that_kill_fail_a_run_without_checkpoints_under_the_default_of_restarts(tmp_path: Path) -> None:
-    result = ran(tmp_path, "FATAL = {3, 7}" + FATAL, processes=2, on_error="quarantine")
-
-    assert result.exit_code == 3
-    assert "That was restart 4" in result.error
-
-
 def test_a_death_is_blamed_on_no_item_where_writer_and_reader_share_a_process(tmp_path: Path) -> None:
     result = ran(tmp_path, "FATAL = {3}" + FATAL, processes=1, on_error="quarantine")
 
@@ -123,7 +117,7 @@ def test_a_death_is_blamed_on_no_item_where_writer_and_reader_share_a_process(tm
     assert "That was restart 4" in result.error
 
 
-def test_a_finite_source_with_a_spool_begins_again_after_what_was_spooled(tmp_path: Path) -> None:
+def test_a_live_source_with_a_spool_begins_again_after_what_was_spooled(tmp_path: Path) -> None:
     result = ran(tmp_path, SPOOLED, processes=2)
 
     values = result.outputs.values("fatal")

@@ -26,13 +26,13 @@ def test_nothing_wrong_is_false_and_says_nothing() -> None:
 def test_each_kind_is_one_line_with_total_and_names() -> None:
     report = sum((Report.of("gap", f"XX.{name}") for name in "ABCDEF"), Report.of("missing", "XX.A", 30))
 
-    assert report.lines() == ["30 seconds without data: XX.A", "6 gaps: XX.A, XX.B, XX.C, XX.D and 2 more"]
+    assert report.lines() == ["seconds without data: 30 (XX.A)", "gaps: 6 (XX.A, XX.B, XX.C, XX.D and 2 more)"]
 
 
 def test_a_file_damaged_for_many_segments_is_one_file_and_its_reason_is_told() -> None:
     report = Report.of("corrupt file", "/a.mseed", detail="Corrupt file /a.mseed: bits.") + Report.of("corrupt file", "/a.mseed")
 
-    assert report.lines() == ["1 corrupt files skipped: /a.mseed", "Corrupt file /a.mseed: bits."]
+    assert report.lines() == ["corrupt files skipped: 1 (/a.mseed)", "Corrupt file /a.mseed: bits."]
 
 
 def test_it_travels_by_pickle() -> None:

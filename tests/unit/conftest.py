@@ -39,6 +39,12 @@ class ListJournal:
     def since(self, number: int) -> list[Any]:
         return self.values[number:]
 
+    def sync(self) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
 
 class ListLink:
     """Ends the run when the cell has handed over its final part. `script`: events by the number of the poll at which they come."""

@@ -93,6 +93,7 @@ class Unrepeatable(d4py.ProducerPE):
     """What it reads is gone then, like a socket's."""
 
     replay = "spool"
+    live = True
 
     def _process(self, inputs: Any) -> Iterator[int]:
         yield from WORLD
@@ -141,11 +142,37 @@ def test_a_source_that_cannot_be_run_again_is_replayed_from_its_journal(lone: An
 
     assert values(second)[: len(part.outputs) if part else 0] == list(range(len(part.outputs) if part else 0))
     assert values(second) == list(range(N))
-    assert [value for _, value in lone.journal.values] == list(range(N))
+    assert [value for _, _, value in lone.journal.values] == list(range(N))
+
+
+class Dice(d4py.ProducerPE):
+    """As many as asked for, never the same again."""
+
+    replay = "spool"
+    thrown = itertools.count()
+
+    def _process(self, inputs: Any) -> Iterator[int]:
+        for _ in range(3):
+            yield next(Dice.thrown)
+
+
+@pytest.mark.parametrize("journalled", range(8))
+def test_a_finite_source_with_a_journal_is_made_again_and_skips_what_it_had_written(
+    lone: Any, values: Any, monkeypatch: pytest.MonkeyPatch, journalled: int
+) -> None:
+    monkeypatch.setattr(Dice, "thrown", itertools.count(100))
+    kept = [(number // 3, "output", number) for number in range(journalled)]
+    lone.journal.values = list(kept)
+
+    found = values(lone.run(Dice(), inputs=3))
+
+    assert found[:journalled] == list(range(journalled))
+    assert len(found) == 9
+    assert len(lone.journal.values) == 9
 
 
 def test_what_a_dead_process_had_journalled_after_the_checkpoint_comes_first(lone: Any, values: Any) -> None:
-    lone.journal.values = [("output", number) for number in range(5)]
+    lone.journal.values = [(0, "output", number) for number in range(5)]
     monkey_world = iter(range(5, N))
     globals()["WORLD"] = monkey_world
 

@@ -346,7 +346,7 @@ def configure(
     slabs: int = 4,
     tile: int = 128,
 ) -> d4py.WorkflowGraph:
-    """Make the graph for these parameters; workflow.toml tells their meaning and units. Looks at the paths, opens no file."""
+    """Make the graph for these parameters; workflow.toml tells their meaning and units. Looks at the paths; opens the files only with corrupt=fail."""
     given = {**locals(), "data": data or str(default_folder())}
     try:
         settings = Settings.of(**given)
@@ -355,9 +355,11 @@ def configure(
                 f"No data are named; get a day with `python {Path(__file__).with_name('fetch.py')}`, or name yours with --set data=FOLDER."
             )
         check_has_files(settings.data)
+        if settings.corrupt == "fail":  # better before a run than in it; damage inside the samples is found when they are read
+            scan(settings.data, channels=channels, start_ns=settings.start_ns, end_ns=settings.end_ns, corrupt="fail")
     except DataError as error:
         raise InputError(str(error)) from None
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ParameterError(str(error)) from None
     return graph_of(settings)
 

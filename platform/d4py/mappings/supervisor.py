@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FIRST_CHECKPOINT = 10.0
 _SHARE = 0.03  # of the time that checkpoints may cost
 _TICK = 0.2
+_COMMITS = 2  # that stay on disk
 _HEARTBEAT = 5.0
 
 
@@ -102,6 +104,7 @@ class Supervisor:
         self._next_tick = 0.0
         self._next_heartbeat = time.monotonic() + _HEARTBEAT
         self._stops = 0
+        self._commits = deque([self.start] if self.start else [])
         # What was asked of an earlier start was obeyed then.
         self._seen = set(folder.requests()) if self.generation > 1 else set()
         self._cancelled = False
@@ -234,6 +237,10 @@ class Supervisor:
 
     def _commit(self, commit: Commit) -> None:
         self.folder.write_commit(commit)
+        self._commits.append(commit)
+        if len(self._commits) > _COMMITS:
+            # The one before the last stays for readers that looked up the last a moment ago.
+            self.folder.forget(self._commits.popleft(), kept=self._commits)
         self.enactment.state.epoch = commit.epoch
         self._obey(self.coordinator.committed(commit))
         if self._asked and self.enactment.options.checkpoint is None:

@@ -18,6 +18,8 @@ from d4py.runs import atomic
 from d4py.runs.state import State, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from d4py.engine.link import Part
 
 VERSION = 1
@@ -168,6 +170,14 @@ class Folder:
         """Make a commit durable by one rename."""
         parts = {str(cell): key for cell, key in commit.parts.items()}
         atomic.write_json(self.path / "commits" / f"{_name(commit)}.json", {**asdict(commit), "parts": parts})
+
+    def forget(self, old: Commit, *, kept: Iterable[Commit]) -> None:
+        """Remove a commit that later ones have made useless, and the parts that only it needs."""
+        needed = {key for commit in kept for key in commit.parts.values()}
+        (self.path / "commits" / f"{_name(old)}.json").unlink(missing_ok=True)
+        for key in old.parts.values():
+            if key not in needed:
+                (self.path / "parts" / f"{key}.part").unlink(missing_ok=True)
 
     def generation(self) -> int:
         """Return the number of the last generation begun; 0 before the first."""

@@ -197,6 +197,7 @@ class Ceremony(Bench):
 class Tap(Bench):
     """A source whose world can't be had again: each number comes once, whoever asks. Its writes are kept in a journal."""
 
+    live = True
     replay = "spool"
 
     def __init__(self, name: str, items: int, faults: Sequence[Fault] = (), *, world: str) -> None:

@@ -61,8 +61,8 @@ class Report:
                 named = sorted(found)
                 more = f" and {len(named) - names} more" if len(named) > names else ""
                 total = len(found) if kind == "corrupt file" else self.total(kind)
-                told.append(f"{total} {phrase}: {', '.join(named[:names])}{more}")
-        return told + [f"{detail}" for detail in self.details.values()]
+                told.append(f"{phrase}: {total:,} ({', '.join(named[:names])}{more})")
+        return told + list(self.details.values())
 
     def as_json(self) -> dict[str, dict[str, int]]:
         """Return the counts, sorted, as JSON can hold them."""

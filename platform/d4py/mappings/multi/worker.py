@@ -76,6 +76,8 @@ class Worker:
         self.kept: dict[int, deque[tuple[bytes, bytes]]] = {}  # heads and bodies of what is unacknowledged
         self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells))
         self.pes = {pe.id: pe for pe in graph.pes}
+        # All before any cell is wired: what is wired cannot be copied.
+        self.objects = {rank: self._pe(rank) for cell in cells for rank in self.plan.cells[cell].instances}
         self.runners: dict[int, Runner] = {}
         self._poller = select.poll()
         self._by_descriptor = {connection.fileno(): (peer, connection) for peer, connection in self.peers.items()}
@@ -199,7 +201,7 @@ class Worker:
             self.runners[cell] = Runner(
                 self.plan,
                 cell,
-                {rank: self._pe(rank) for rank in self.plan.cells[cell].instances},
+                {rank: self.objects[rank] for rank in self.plan.cells[cell].instances},
                 link,
                 terms=self.load.terms,
                 generation=self.order.generation,
