@@ -1,16 +1,15 @@
 # Everything is one command. `make` lists them.
 #   PYTHON=python3.12   the interpreter .venv is made with       SUITE="unit errors"   which suites
-#   ARGS="-k rewind"    more arguments for what is started       N=500                 how many faults
+#   ARGS="-k rewind"    more arguments for what is started
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 OUTPUT ?= demo
-N ?= 200
 CORES = $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: help setup demo test check format bench explore faults clean
+.PHONY: help setup demo test check format bench explore clean
 
 help:  ## list the commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,9 +37,6 @@ bench: setup  ## d4py, plain Python and its peers side by side, as ratios
 
 explore: setup  ## explore the engine's states with large bounds (minutes)
 	@$(BIN)/python tests/explore/explore.py --large $(ARGS)
-
-faults: setup  ## inject N faults, drawn by seed (N=500)
-	@$(BIN)/python tests/faults/faults.py --runs $(N) $(ARGS)
 
 clean:  ## remove what these commands left in this folder
 	@rm -rf .venv build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

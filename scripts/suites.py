@@ -40,7 +40,6 @@ SUITES = (
     Suite(name="explore", budget=420, test=240),
     Suite(name="cli", budget=240, test=60),
     Suite(name="errors", budget=240, test=60),
-    Suite(name="faults", budget=480, test=120),
     Suite(name="flagship", budget=360, test=180),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),

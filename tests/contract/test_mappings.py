@@ -64,9 +64,7 @@ def test_a_run_of_several_instances_is_refused_by_simple_with_the_remedy(tmp_pat
     failed = run(load(find(NAME, parameters=parameters)), "threads", processes=3, run_dir=tmp_path / "run", check=False)
     assert failed.exit_code == 3
 
-    with pytest.raises(
-        StateError, match=r"was begun with several instances, which 'simple' does not have\. Continue it with"
-    ):
+    with pytest.raises(StateError, match=r"'simple' cannot continue a run that was begun on another\. Resume it with"):
         resume(Folder(failed.folder), mapping="simple")
 
     assert resume(Folder(failed.folder)).outputs.values() == list(range(20))

@@ -84,7 +84,7 @@ class System:
             (self.coordinator_crashes, "crash of the coordinator"),
             (self.suspends, "suspension"),
             (self.copies, "late or repeated frame"),
-            (int(self.poison >= 0), "item that kills"),
+            (int(self.poison >= 0), "deadly item"),
         ]
 
     def expected(self, written: Mapping[str, int], ended: frozenset[str]) -> dict[str, Counter[int]]:
@@ -144,10 +144,9 @@ _FAULTS = {"lose": "1 frame lost", "empty": "1 frame emptied"}
 
 
 def _many(number: int, what: str) -> str:
-    ending = "es" if what.endswith("crash") else "s"
-    return (
-        f"{number} {what}" if number == 1 or " of " in what else f"{number} {what}{ending}" if number else f"no {what}"
-    )
+    noun, of, rest = what.partition(" of ")
+    plural = "" if number == 1 else "es" if noun == "crash" else "s"
+    return f"{number or 'no'} {noun}{plural}{of}{rest}"
 
 
 def _laid_out(system: System) -> tuple[tuple[Place, ...], tuple[tuple[int, int], ...]]:

@@ -20,7 +20,10 @@ def test_distances_are_obspys_to_a_millimetre() -> None:
 
     found = distances_km(latitudes, longitudes, i, j)
 
-    expected = [gps2dist_azimuth(latitudes[a], longitudes[a], latitudes[b], longitudes[b])[0] / 1000 for a, b in zip(i, j, strict=True)]
+    expected = [
+        gps2dist_azimuth(latitudes[a], longitudes[a], latitudes[b], longitudes[b])[0] / 1000
+        for a, b in zip(i, j, strict=True)
+    ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -34,7 +37,10 @@ def test_one_place_twice_is_zero_and_an_unknown_place_is_nan() -> None:
 
 def test_utm_is_turned_into_degrees_so_that_distances_fit_the_grid() -> None:
     """Between points 4.1 km apart the grid's scale, 0.99982 here, is the only difference."""
-    places = [utm_to_geographic(366571, 7649794, zone=40, south=True), utm_to_geographic(370546, 7650803, zone=40, south=True)]
+    places = [
+        utm_to_geographic(366571, 7649794, zone=40, south=True),
+        utm_to_geographic(370546, 7650803, zone=40, south=True),
+    ]
 
     latitudes, longitudes = np.array(places).T
     geodesic = distances_km(latitudes, longitudes, np.array([0]), np.array([1]))[0]
@@ -49,7 +55,9 @@ def test_a_map_in_kilometres_keeps_distances() -> None:
 
     east, north = local_km(latitudes, longitudes)
 
-    assert np.hypot(*(np.diff(east), np.diff(north))) == pytest.approx(distances_km(latitudes, longitudes, np.array([0]), np.array([1])), rel=1e-4)
+    assert np.hypot(*(np.diff(east), np.diff(north))) == pytest.approx(
+        distances_km(latitudes, longitudes, np.array([0]), np.array([1])), rel=1e-4
+    )
 
 
 def test_a_table_of_stations_gives_places(tmp_path: Path) -> None:
@@ -63,8 +71,14 @@ def test_a_table_of_stations_gives_places(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("YA,UV05,1,2,3\n", r"stations\.csv has no column 'network'; its first line must be network,station"),
-        ("network,station,latitude,longitude,elevation_m\nYA,UV05,1,2,3\nYA,UV06,x,2,3\n", r"stations\.csv line 3: could not convert"),
-        ("network,station,latitude,longitude,elevation_m\nYA,UV05,366571,7649794,3\n", r"line 2: 366571\.0, 7649794\.0 is no latitude"),
+        (
+            "network,station,latitude,longitude,elevation_m\nYA,UV05,1,2,3\nYA,UV06,x,2,3\n",
+            r"stations\.csv line 3: could not convert",
+        ),
+        (
+            "network,station,latitude,longitude,elevation_m\nYA,UV05,366571,7649794,3\n",
+            r"line 2: 366571\.0, 7649794\.0 is no latitude",
+        ),
         ("network,station,latitude,longitude,elevation_m\nYA,UV05,1\n", r"line 2: "),
     ],
 )

@@ -30,7 +30,9 @@ def test_each_kind_is_one_line_with_total_and_names() -> None:
 
 
 def test_a_file_damaged_for_many_segments_is_one_file_and_its_reason_is_told() -> None:
-    report = Report.of("corrupt file", "/a.mseed", detail="Corrupt file /a.mseed: bits.") + Report.of("corrupt file", "/a.mseed")
+    report = Report.of("corrupt file", "/a.mseed", detail="Corrupt file /a.mseed: bits.") + Report.of(
+        "corrupt file", "/a.mseed"
+    )
 
     assert report.lines() == ["corrupt files skipped: 1 (/a.mseed)", "Corrupt file /a.mseed: bits."]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import obspy
@@ -27,8 +28,10 @@ def piece(first: int, last: int, *, values: np.ndarray | None = None, rate: floa
     return Piece(start_ns=start, rate_hz=rate, samples=SIGNAL[first:last] if values is None else values)
 
 
-def assembled(*pieces: Piece):
-    row, report = assemble("XX.A.00.HHZ", list(pieces), SPAN, start_ns=START, end_ns=START + 10_000 * NANO, window_s=WINDOW_S)
+def assembled(*pieces: Piece) -> tuple[Any, dict[str, int]]:
+    row, report = assemble(
+        "XX.A.00.HHZ", list(pieces), SPAN, start_ns=START, end_ns=START + 10_000 * NANO, window_s=WINDOW_S
+    )
     return row, {kind: sum(names.values()) for kind, names in report.as_json().items()}
 
 
@@ -125,7 +128,8 @@ def test_a_channel_without_anything_is_none_and_missing_for_the_whole_segment() 
 
 
 @pytest.mark.parametrize(
-    ("rate", "seconds", "nominal"), [(100.0, 3840, 100.0), (99.9999, 3840, 100.0), (62.5, 3840, 62.5), (99.9, 3840, 99.9), (1 / 3, 3840, 1280 / 3840)]
+    ("rate", "seconds", "nominal"),
+    [(100.0, 3840, 100.0), (99.9999, 3840, 100.0), (62.5, 3840, 62.5), (99.9, 3840, 99.9), (1 / 3, 3840, 1280 / 3840)],
 )
 def test_a_rate_that_drifts_less_than_half_a_sample_is_the_round_one(rate: float, seconds: int, nominal: float) -> None:
     assert nominal_rate(rate, seconds) == pytest.approx(nominal, rel=1e-12)
@@ -141,7 +145,13 @@ def work(tmp_path: Path) -> Work:
         half = len(data) // 2
         parts = []
         for number, (first, last) in enumerate(((0, half), (half, len(data)))):
-            header = {"network": "XX", "station": station, "channel": "HHZ", "sampling_rate": rate, "starttime": span_start + first / rate}
+            header = {
+                "network": "XX",
+                "station": station,
+                "channel": "HHZ",
+                "sampling_rate": rate,
+                "starttime": span_start + first / rate,
+            }
             parts.append(str(tmp_path / f"{station}{number}.mseed"))
             obspy.Trace(data[first:last], header).write(parts[-1], format="MSEED")
         files.append(tuple(parts))

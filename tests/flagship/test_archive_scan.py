@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import obspy
@@ -16,13 +18,27 @@ DAY = obspy.UTCDateTime("2020-01-01")
 
 def record(station: str, *, start: float = 0.0, seconds: float = 600.0, rate: float = 20.0) -> obspy.Trace:
     rng = np.random.default_rng(len(station))
-    header = {"network": "XX", "station": station, "location": "00", "channel": "HHZ", "sampling_rate": rate, "starttime": DAY + start}
+    header = {
+        "network": "XX",
+        "station": station,
+        "location": "00",
+        "channel": "HHZ",
+        "sampling_rate": rate,
+        "starttime": DAY + start,
+    }
     return obspy.Trace(rng.normal(0, 1000, round(seconds * rate)).astype(np.int32), header)
 
 
 def sds(root: Path, trace: obspy.Trace) -> Path:
     s = trace.stats
-    path = root / f"{s.starttime.year}" / s.network / s.station / f"{s.channel}.D" / f"{trace.id}.D.{s.starttime.year}.{s.starttime.julday:03d}"
+    path: Path = (
+        root
+        / f"{s.starttime.year}"
+        / s.network
+        / s.station
+        / f"{s.channel}.D"
+        / f"{trace.id}.D.{s.starttime.year}.{s.starttime.julday:03d}"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     trace.write(str(path), format="MSEED")
     return path
@@ -104,13 +120,17 @@ def empty(_: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncated, garbage_in_the_middle, text, empty])
-def test_a_damaged_file_fails_with_its_name_and_the_remedy_or_is_counted(damage, tmp_path: Path) -> None:
+def test_a_damaged_file_fails_with_its_name_and_the_remedy_or_is_counted(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
     record("A").write(str(tmp_path / "a.mseed"), format="MSEED")
     record("B").write(str(tmp_path / "b.mseed"), format="MSEED")
     bad = tmp_path / "b.mseed"
     bad.write_bytes(damage(bad.read_bytes()))
 
-    with pytest.raises(DataError, match=r"^Corrupt file .*b\.mseed: [^\n]+; repair or remove it, or set corrupt=skip\.$"):
+    with pytest.raises(
+        DataError, match=r"^Corrupt file .*b\.mseed: [^\n]+; repair or remove it, or set corrupt=skip\.$"
+    ):
         scan(str(tmp_path), corrupt="fail")
     catalogue = scan(str(tmp_path), corrupt="skip")
 
@@ -134,12 +154,20 @@ def test_a_flipped_bit_is_found_by_the_check_of_the_compression(tmp_path: Path) 
     [
         (lambda p: scan(str(p / "nowhere")), r"There is no data path '.*nowhere'; name a folder"),
         (lambda p: check_has_files(str(p / "empty")), r"The data path '.*empty' holds no waveform file; name a folder"),
-        (lambda p: scan(str(p / "full"), channels="YY.*"), r"holds nothing of channels 'YY\.\*' .* it has XX\.A\.00\.HHZ; mend channels"),
-        (lambda p: scan(str(p / "full"), start_ns=DAY.ns + 10_000 * NANO), r"in the time asked for; it has XX\.A\.00\.HHZ"),
+        (
+            lambda p: scan(str(p / "full"), channels="YY.*"),
+            r"holds nothing of channels 'YY\.\*' .* it has XX\.A\.00\.HHZ; mend channels",
+        ),
+        (
+            lambda p: scan(str(p / "full"), start_ns=DAY.ns + 10_000 * NANO),
+            r"in the time asked for; it has XX\.A\.00\.HHZ",
+        ),
         (lambda p: scan(str(p / "notes")), r"it has no readable waveform; name another path"),
     ],
 )
-def test_a_path_without_the_data_says_what_it_holds_and_what_to_do(ask, message: str, tmp_path: Path) -> None:
+def test_a_path_without_the_data_says_what_it_holds_and_what_to_do(
+    ask: Callable[[Path], Any], message: str, tmp_path: Path
+) -> None:
     for name in ("empty", "full", "notes"):
         (tmp_path / name).mkdir()
     record("A").write(str(tmp_path / "full" / "a.mseed"), format="MSEED")

@@ -52,7 +52,9 @@ def test_every_pair_is_found_where_its_indices_say(writer: Writer) -> None:
         writer.put(TILING, tile)
     stacks = load(finish(writer))
 
-    assert sorted(zip(stacks.first.tolist(), stacks.second.tolist(), strict=True)) == [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    assert sorted(zip(stacks.first.tolist(), stacks.second.tolist(), strict=True)) == [
+        (i, j) for i in range(5) for j in range(i + 1, 5)
+    ]
     np.testing.assert_array_equal(stacks.traces[:, 3], 100 * stacks.first + stacks.second)
     np.testing.assert_array_equal(stacks.lag_s, [-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5])
     assert stacks.name(0) == "A - B"
@@ -70,7 +72,11 @@ def test_every_array_carries_unit_meaning_and_convention(writer: Writer) -> None
         assert array.attrs["long_name"]
         assert array.attrs["convention"] == CONVENTION
     assert group.attrs["convention"] == CONVENTION
-    assert (arrays["traces"].dtype, arrays["lag"].attrs["units"], arrays["speed"].attrs["units"]) == (np.dtype("f4"), "s", "km/s")
+    assert (arrays["traces"].dtype, arrays["lag"].attrs["units"], arrays["speed"].attrs["units"]) == (
+        np.dtype("f4"),
+        "s",
+        "km/s",
+    )
 
 
 def test_the_order_of_tiles_and_a_repeated_tile_do_not_change_a_byte(tmp_path: Path) -> None:

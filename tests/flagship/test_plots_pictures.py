@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,11 @@ from noise.plots import draw
 from noise.store import Stacks
 
 
+def pulses(lag_s: np.ndarray, at_s: np.ndarray) -> np.ndarray:
+    since = lag_s[None, :] - at_s[:, None]
+    return np.asarray(np.exp(-((since / 0.3) ** 2)) * np.cos(6 * since))
+
+
 def stacks(stations: int, *, located: bool = True) -> Stacks:
     """A field of 2 km/s on both sides of zero lag, the positive one stronger."""
     rng = np.random.default_rng(stations)
@@ -25,8 +31,9 @@ def stacks(stations: int, *, located: bool = True) -> Stacks:
     latitudes, longitudes = rng.uniform(-21.3, -21.2, stations), rng.uniform(55.7, 55.8, stations)
     distance = np.hypot(111 * (latitudes[first] - latitudes[second]), 104 * (longitudes[first] - longitudes[second]))
     lag = np.arange(-300, 301) / 10
-    pulse = lambda at: np.exp(-(((lag[None, :] - at[:, None]) / 0.3) ** 2)) * np.cos(6 * (lag[None, :] - at[:, None]))  # noqa: E731
-    traces = pulse(distance / 2) + 0.6 * pulse(-distance / 2) + 0.05 * rng.normal(size=(len(first), len(lag)))
+    traces = (
+        pulses(lag, distance / 2) + 0.6 * pulses(lag, -distance / 2) + 0.05 * rng.normal(size=(len(first), len(lag)))
+    )
     unknown = np.full(len(first), np.nan)
     return Stacks(
         path=Path("stacks.zarr"),
@@ -46,7 +53,13 @@ def stacks(stations: int, *, located: bool = True) -> Stacks:
         attributes={
             "start": "2010-09-01T00:00:00",
             "end": "2010-09-02T00:00:00",
-            "parameters": {"speeds_km_s": [1.0, 4.0], "band_hz": [0.5, 2.0], "normalisation": "one-bit", "whitening": "phase", "window_s": 60.0},
+            "parameters": {
+                "speeds_km_s": [1.0, 4.0],
+                "band_hz": [0.5, 2.0],
+                "normalisation": "one-bit",
+                "whitening": "phase",
+                "window_s": 60.0,
+            },
         },
     )
 
@@ -84,7 +97,9 @@ def drawn_texts(figure: Figure) -> list[Text]:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
-    return [text for text in figure.findobj(Text) if text not in hidden and text.get_visible() and text.get_text().strip()]
+    return [
+        text for text in figure.findobj(Text) if text not in hidden and text.get_visible() and text.get_text().strip()
+    ]
 
 
 @pytest.mark.parametrize("stations", [3, 8, 30])
@@ -92,8 +107,8 @@ def test_no_text_is_cut_off(stations: int, tmp_path: Path, monkeypatch: pytest.M
     cut, seen = [], []
     save = Figure.savefig
 
-    def look(figure: Figure, *arguments: object, **options: object) -> None:
-        FigureCanvasAgg(figure).draw()
+    def look(figure: Figure, *arguments: Any, **options: Any) -> None:
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
         box = figure.bbox
         for text in drawn_texts(figure):
             extent = text.get_window_extent()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import obspy
@@ -35,7 +36,13 @@ def ground(times_s: np.ndarray) -> np.ndarray:
 
 
 def waveforms(
-    *, rate: float = 100.0, late_s: float = 0.0, segment: int = 0, span: Span = SPAN, gap_s: tuple[float, float] | None = None, end_ns: int = START + 10**15
+    *,
+    rate: float = 100.0,
+    late_s: float = 0.0,
+    segment: int = 0,
+    span: Span = SPAN,
+    gap_s: tuple[float, float] | None = None,
+    end_ns: int = START + 10**15,
 ) -> Waveforms:
     """One channel as read for a segment; its samples lie late_s after the axis."""
     start = START + segment * span.segment_s * NANO
@@ -43,18 +50,23 @@ def waveforms(
     samples = ground(times)
     cut = [round((edge + span.lead_s) * rate) for edge in gap_s] if gap_s else [len(times), len(times)]
     pieces = [
-        Piece(start_ns=span.start_ns(start) + round((first / rate + late_s) * NANO), rate_hz=rate, samples=samples[first:last])
+        Piece(
+            start_ns=span.start_ns(start) + round((first / rate + late_s) * NANO),
+            rate_hz=rate,
+            samples=samples[first:last],
+        )
         for first, last in ((0, cut[0]), (cut[1], len(times)))
         if last > first
     ]
     row, _ = assemble("XX.A..HHZ", pieces, span, start_ns=start, end_ns=end_ns, window_s=20.0)
+    assert row is not None
     absent = np.column_stack([np.zeros(len(row.absent), np.int64), row.absent])
     group = Group(row.rate_hz, np.array([0]), np.array([row.offset_s]), row.samples[None], absent)
     return Waveforms(Work(segment, 0, 1, start, end_ns, ("XX.A..HHZ",), ((),)), (group,))
 
 
-def prepared(given: Waveforms, settings: Settings = SETTINGS, **options) -> np.ndarray:
-    return prepare(given, settings, **options)[0].samples[0]
+def prepared(given: Waveforms, settings: Settings = SETTINGS, **options: Any) -> np.ndarray:
+    return np.asarray(prepare(given, settings, **options)[0].samples[0])
 
 
 def worst(one: np.ndarray, other: np.ndarray) -> float:
@@ -77,7 +89,11 @@ def test_the_pass_band_is_obspys_zero_phase_band_pass(rate: float, bound: float)
     """ObsPy's filter is the bilinear transform of ours, whose error falls with the square of the rate: nothing else is left at 500 Hz."""
     given = waveforms(rate=rate)
     low, high = SETTINGS.band_hz
-    trace = obspy.Trace(given.groups[0].samples[0].astype(np.float64), {"sampling_rate": rate}).detrend("linear").taper(0.02)
+    trace = (
+        obspy.Trace(given.groups[0].samples[0].astype(np.float64), {"sampling_rate": rate})
+        .detrend("linear")
+        .taper(0.02)
+    )
     trace.filter("bandpass", freqmin=low, freqmax=high, corners=CORNERS, zerophase=True)
     first, every = round(SPAN.lead_s * rate), round(rate / 20)
     expected = trace.data[first : first + every * SPAN.own : every]  # the ground moves below 9 Hz, so 20 Hz holds it
@@ -137,7 +153,9 @@ def test_margins_hold_thirty_decays_of_the_filter_on_each_side() -> None:
 
 def test_the_bits_of_a_channel_do_not_depend_on_the_others() -> None:
     (group,) = waveforms().groups
-    pair = Group(100.0, np.array([0, 1]), np.zeros(2), np.concatenate([group.samples[:, ::-1], group.samples]), group.absent)
+    pair = Group(
+        100.0, np.array([0, 1]), np.zeros(2), np.concatenate([group.samples[:, ::-1], group.samples]), group.absent
+    )
     alone = waveforms()
     both = Waveforms(alone.work._replace(channels=("XX.A..HHZ", "XX.B..HHZ")), (pair,))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import obspy
@@ -37,7 +38,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def counts() -> np.ndarray:
     samples = np.random.default_rng(3).normal(0, 1000, SPAN.seconds * 100)
-    return (samples - samples.mean()).astype(np.float32)
+    return np.asarray((samples - samples.mean()).astype(np.float32))
 
 
 def waveforms(counts: np.ndarray, *channels: str) -> Waveforms:
@@ -49,9 +50,17 @@ def waveforms(counts: np.ndarray, *channels: str) -> Waveforms:
 def test_velocity_is_obspys_to_a_ten_thousandth_of_the_peak(inventory: Path, counts: np.ndarray) -> None:
     """Both are band-passed by the same gain here; the two band-passes are compared elsewhere."""
     block, report = prepare(waveforms(counts, CHANNEL), SETTINGS, responses=Responses(str(inventory)))
-    header = {"network": "BW", "station": "RJOB", "channel": "EHZ", "sampling_rate": 100.0, "starttime": obspy.UTCDateTime(ns=SPAN.start_ns(START))}
+    header = {
+        "network": "BW",
+        "station": "RJOB",
+        "channel": "EHZ",
+        "sampling_rate": 100.0,
+        "starttime": obspy.UTCDateTime(ns=SPAN.start_ns(START)),
+    }
     trace = obspy.Trace(counts.astype(np.float64), header).detrend("linear").taper(0.02)
-    trace.remove_response(obspy.read_inventory(str(inventory)), output="VEL", water_level=60, zero_mean=False, taper=False)
+    trace.remove_response(
+        obspy.read_inventory(str(inventory)), output="VEL", water_level=60, zero_mean=False, taper=False
+    )
     frequencies = np.fft.rfftfreq(len(trace.data), 0.01)
     gain = band_pass(frequencies, SETTINGS.band_hz) * anti_alias(frequencies, SETTINGS.rate_hz)
     first = SPAN.lead_s * 100
@@ -69,15 +78,23 @@ def test_the_inverse_is_one_over_obspys_response(inventory: Path) -> None:
 
     found = Responses(str(inventory)).inverse(CHANNEL, START, np.concatenate([[0.0], frequencies]))
 
+    assert found is not None
     assert found[0] == 0
     loud = np.abs(1 / expected) > np.abs(1 / expected).max() * 2e-3
     np.testing.assert_allclose(found[1:][loud], expected[loud], rtol=1e-12)
 
 
-def test_a_response_is_evaluated_once_for_all_segments(inventory: Path, counts: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_is_evaluated_once_for_all_segments(
+    inventory: Path, counts: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     evaluate = Response.get_evalresp_response_for_frequencies
-    monkeypatch.setattr(Response, "get_evalresp_response_for_frequencies", lambda self, *a, **k: (calls.append(1), evaluate(self, *a, **k))[1])
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(Response, "get_evalresp_response_for_frequencies", counted)
     responses = Responses(str(inventory))
 
     for _ in range(3):

@@ -34,7 +34,9 @@ def settings(**changed: Any) -> Settings:
     return Settings.of(**{**DEFAULTS, "data": "data", **changed})
 
 
-SETTINGS = settings(rate_hz=4.0, band_hz=[0.5, 1.5], edge_hz=0.1, window_s=10.0, max_lag_s=5.0, segment_s=60.0, slabs=3, tile=2)
+SETTINGS = settings(
+    rate_hz=4.0, band_hz=[0.5, 1.5], edge_hz=0.1, window_s=10.0, max_lag_s=5.0, segment_s=60.0, slabs=3, tile=2
+)
 
 
 def parts(segments: int = 5, blocks: int = 2) -> list[SlabSpectra]:
@@ -81,13 +83,13 @@ def test_the_order_of_arrival_does_not_change_a_bit() -> None:
     assert len(expected) == 3 * 6  # slabs, tiles
     for seed in range(5):
         mixed = parts()
-        np.random.default_rng(seed).shuffle(mixed)  # type: ignore[arg-type]
+        np.random.default_rng(seed).shuffle(mixed)
         assert bits(summed(mixed)) == expected
 
 
 def test_partial_sums_of_several_instances_merge_to_the_same_bits() -> None:
     mixed = parts()
-    np.random.default_rng(9).shuffle(mixed)  # type: ignore[arg-type]
+    np.random.default_rng(9).shuffle(mixed)
 
     assert bits(summed(mixed[::3], mixed[1::3], mixed[2::3])) == bits(summed(parts()))
 
@@ -158,7 +160,9 @@ def test_every_parameter_tells_its_meaning_in_a_comment() -> None:
         ({"response": "/nowhere.xml"}, r"There is no file '/nowhere\.xml'; mend response"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_refused_before_the_run(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_a_parameter_that_cannot_be_is_refused_before_the_run(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     (tmp_path / "a.mseed").write_bytes(b"anything")
 
     with pytest.raises((InputError, ParameterError), match=message):
@@ -168,14 +172,20 @@ def test_a_parameter_that_cannot_be_is_refused_before_the_run(changed: dict[str,
 def test_damage_is_told_before_the_run_where_it_must_not_be(tmp_path: Path) -> None:
     (tmp_path / "a.mseed").write_bytes(b"anything")
 
-    with pytest.raises(InputError, match=r"Corrupt file .*a\.mseed: no format that ObsPy knows; repair or remove it, or set corrupt=skip"):
+    with pytest.raises(
+        InputError,
+        match=r"Corrupt file .*a\.mseed: no format that ObsPy knows; repair or remove it, or set corrupt=skip",
+    ):
         configure(data=str(tmp_path), corrupt="fail")
 
 
 def test_without_data_the_script_that_fetches_a_day_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    with pytest.raises(InputError, match=r"No data are named; get a day with `python .*fetch\.py`, or name yours with --set data=FOLDER"):
+    with pytest.raises(
+        InputError,
+        match=r"No data are named; get a day with `python .*fetch\.py`, or name yours with --set data=FOLDER",
+    ):
         configure()
 
 
@@ -183,5 +193,14 @@ def test_the_graph_is_loaded_by_the_name_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / "a.mseed").write_bytes(b"anything")
     graph = load(find(str(FLAGSHIP), parameters={"data": str(tmp_path), "band_hz": "[0.4,3]"})).graph
 
-    assert [pe.id for pe in graph.pes] == ["Segments", "Read", "Preprocess", "WindowSpectra", "RankUpdate", "InverseTile", "Write", "Plot"]
+    assert [pe.id for pe in graph.pes] == [
+        "Segments",
+        "Read",
+        "Preprocess",
+        "WindowSpectra",
+        "RankUpdate",
+        "InverseTile",
+        "Write",
+        "Plot",
+    ]
     assert [type(pe).stateless for pe in graph.pes] == [False, True, True, True, False, False, False, False]

@@ -42,9 +42,6 @@ class ListJournal:
     def sync(self) -> None:
         pass
 
-    def sync(self) -> None:
-        pass
-
 
 class ListLink:
     """Ends the run when the cell has handed over its final part. `script`: events by the number of the poll at which they come."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Get a real day of data: python fetch.py [FOLDER]. Prints the folder it is in.
 
-Three stations of the UnderVolc network (YA, Piton de la Fournaise, RESIF, open data), 24 h at 100 Hz, 2010-09-01. They ship inside the
+Three stations of the UnderVolc network (YA, Piton de la Fournaise; open data distributed by RESIF), 24 h at 100 Hz, 2010-09-01. They ship inside the
 MSNoise wheel, from which only these files are taken; nothing of it is installed. A second call finds the folder and starts at once.
 """
 

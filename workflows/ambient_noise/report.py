@@ -14,6 +14,7 @@ from noise.store import load
 from noise.table import rows
 
 PICTURES = ("record_section.png", "station_map.png", "pair_matrix.png")
+LEAST_WIDTH = 90  # columns: a narrow terminal wraps the table rather than losing digits
 
 
 def show(folder: Path, console: Console) -> None:
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python report.py OUTPUT_FOLDER", file=sys.stderr)
         return 2
     try:
-        show(Path(arguments[0]), Console())
+        show(Path(arguments[0]), Console(width=max(Console().width, LEAST_WIDTH)))
     except DataError as error:
         print(f"report: {error}", file=sys.stderr)
         return 1

@@ -355,7 +355,9 @@ def configure(
                 f"No data are named; get a day with `python {Path(__file__).with_name('fetch.py')}`, or name yours with --set data=FOLDER."
             )
         check_has_files(settings.data)
-        if settings.corrupt == "fail":  # better before a run than in it; damage inside the samples is found when they are read
+        if (
+            settings.corrupt == "fail"
+        ):  # better before a run than in it; damage inside the samples is found when they are read
             scan(settings.data, channels=channels, start_ns=settings.start_ns, end_ns=settings.end_ns, corrupt="fail")
     except DataError as error:
         raise InputError(str(error)) from None

@@ -161,7 +161,7 @@ def read(path: str | Path, **options: Any) -> Any:
         reason = error.strerror or str(error)
     except TypeError:
         reason = "no format that ObsPy knows"
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader raise
+    except Exception as error:  # whatever a damaged file makes a reader raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
     raise DataError(f"Corrupt file {path}: {reason.rstrip('.')}; repair or remove it, or set corrupt=skip.")
 

@@ -18,7 +18,7 @@ KINDS = {  # kind -> what the count means, in the order in which they are told
     "mixed rate": "traces at another sampling rate than the rest of their segment, left out",
     "too slow": "segments sampled too slowly for the band, left out",
     "no response": "segments without a response in the StationXML, left out",
-    "no coordinates": "channels without coordinates: no distance",
+    "no coordinates": "channels without coordinates, so without distance",
     "incomplete": "segments of a slab summed without all blocks of stations",
 }
 

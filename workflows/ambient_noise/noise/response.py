@@ -85,7 +85,7 @@ def _inventory(path: str) -> Any:
         return obspy.read_inventory(path)
     except OSError as error:
         raise DataError(f"The StationXML {path!r} cannot be read: {error.strerror or error}; mend response.") from None
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes the parser raise
+    except Exception as error:  # whatever a damaged file makes the parser raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
             f"The file {path!r} is no station metadata that ObsPy can read ({reason}); give a StationXML as response."

@@ -41,7 +41,9 @@ class Kind(NamedTuple):
 
 COLUMNS = {  # measured, one value a pair
     "distance": Kind("float64", ("pair",), "km", "geodesic distance on WGS84"),
-    "snr": Kind("float64", ("pair",), "1", "that |C| over the RMS of the lags a period or more after the signal window"),
+    "snr": Kind(
+        "float64", ("pair",), "1", "that |C| over the RMS of the lags a period or more after the signal window"
+    ),
     "peak_lag": Kind("float64", ("pair",), "s", "lag of the largest |C| in the signal window"),
     "speed": Kind("float64", ("pair",), "km/s", "apparent speed of that peak: distance / |peak lag|"),
 }

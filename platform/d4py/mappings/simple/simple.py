@@ -56,12 +56,7 @@ class Simple(Mapping):
         return plan
 
     def enact(self, enactment: Enactment) -> Outcome:
-        """Run in this thread. Raises StateError for a plan of several cells, which another mapping made."""
-        if len(enactment.plan.cells) > 1:
-            raise StateError(
-                f"The run {enactment.state.run!r} was begun with several instances, which 'simple' does not have.",
-                hint="Continue it with the mapping it was begun with, or with 'threads' or 'multi'.",
-            )
+        """Run in this thread."""
         solo = _Solo(enactment)
         with deep_enough(enactment.plan), caught(wake=solo.interrupted) as solo.stops:
             return solo.run()
