@@ -19,6 +19,7 @@ from d4py.graph import (
     iterative,
     producer,
 )
+from d4py.graph.files import CommittedFiles
 
 if TYPE_CHECKING:
     from d4py.mappings import Result
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CommittedFiles",
     "CompositePE",
     "ConsumerPE",
     "D4pyError",

@@ -11,7 +11,18 @@ import pytest
 import d4py
 from d4py.engine.circuit import Terms
 from d4py.engine.failure import Failure
-from d4py.engine.link import Abandon, BarrierAsked, Event, Failed, Part, Report, RunOver, Snapshotted
+from d4py.engine.link import (
+    Abandon,
+    BarrierAsked,
+    CannotSnapshot,
+    Event,
+    Failed,
+    Lost,
+    Part,
+    Report,
+    RunOver,
+    Snapshotted,
+)
 from d4py.engine.runner import Runner
 from d4py.graph.inputs import resolve
 from d4py.items import Frame
@@ -82,7 +93,7 @@ class ListLink:
             self.parts.append(report.part)
         elif isinstance(report, Failed):
             self.failures.append(report.failure)
-        else:
+        elif isinstance(report, (CannotSnapshot, Lost)):
             self.reasons.append(report.reason)
 
     def send(self, frame: Frame) -> int:
@@ -131,7 +142,7 @@ class Lone:
 
     def cut(self, draw: Callable[[], Any], at: int, *, inputs: Any = None) -> tuple[Part | None, ListLink]:
         """Stop at the poll `at` with a checkpoint; start anew from it. Return its part (None: the end came first) and the second run."""
-        first = self.run(draw(), inputs=inputs, script={at: BarrierAsked(99)})
+        first = self.run(draw(), inputs=inputs, script={at: BarrierAsked(99, 1)})
         part = first.parts[-1]
         if part.final:
             return None, first

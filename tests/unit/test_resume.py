@@ -74,7 +74,9 @@ def begun(folder: Path, mapping: str, **options: Any) -> mappings.Result:
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (2, 4), (3, 2)])
-def test_a_resumed_run_places_the_same_cells_on_another_number_of_processes(tmp_path: Path, first: int, then: int) -> None:
+def test_a_resumed_run_places_the_same_cells_on_another_number_of_processes(
+    tmp_path: Path, first: int, then: int
+) -> None:
     begun(tmp_path, "multi", processes=first)
     before = Folder(tmp_path / "run").plan()
     (tmp_path / "mended").touch()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from d4py.errors import NotPicklable
 from d4py.graph.pe import GenericPE
@@ -17,18 +17,39 @@ if TYPE_CHECKING:
     from d4py.engine.source import Source
 
 
-def states(circuit: Circuit, sources: Sequence[Source]) -> dict[int, bytes]:
-    """Return the state of each PE that has one, by rank. Raises NotPicklable, naming PE and attribute."""
+class Sink(Protocol):
+    """What a PE offers that lets go what it wrote only when a checkpoint covers it."""
+
+    id: str | None
+
+    def commit(self, epoch: int) -> None:
+        """Let go what was prepared up to an epoch; doing so again does nothing."""
+
+
+def commits(pe: object) -> TypeGuard[Sink]:
+    """Whether a PE lets go what it wrote only when a checkpoint covers it."""
+    return hasattr(pe, "commit")
+
+
+def states(circuit: Circuit, sources: Sequence[Source] = (), *, finished: bool = False) -> dict[int, bytes]:
+    """Return the state of each PE that has one, by rank. Raises NotPicklable, naming PE and attribute.
+
+    Of a cell that has finished only what its sinks have yet to commit is kept.
+    """
     before_call = {source.instance.rank: source.state() for source in sources}
     found = {}
     for rank, pe in circuit.pes.items():
-        if pe.stateless and type(pe).snapshot is GenericPE.snapshot:
+        if (finished or _stateless(pe)) and not commits(pe):
             continue
         try:
             found[rank] = before_call.get(rank) or pickled(pe)
         except NotPicklable as error:
             raise NotPicklable(f"PE {pe.id!r}: {error.message}", hint=error.hint) from None
     return found
+
+
+def _stateless(pe: GenericPE) -> bool:
+    return pe.stateless and type(pe).snapshot is GenericPE.snapshot
 
 
 def restore(circuit: Circuit, part: Part) -> None:

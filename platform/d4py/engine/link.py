@@ -28,6 +28,7 @@ class Acknowledged:
     channel: int
     number: int
     credit: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class BarrierAsked:
     """The coordinator starts an epoch."""
 
     epoch: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit is durable: sinks may let go what they prepared up to its epoch."""
+
+    epoch: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Abandon:
     """Give up this generation at once."""
 
 
-Event = FrameArrived | Acknowledged | BarrierAsked | Drain | RunOver | Abandon
+Event = FrameArrived | Acknowledged | BarrierAsked | Committed | Drain | RunOver | Abandon
 
 
 PART_VERSION = 1  # of what a part keeps
@@ -97,6 +107,14 @@ class CannotSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """The sinks of a cell have let go what they prepared up to an epoch."""
+
+    cell: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A PE failed the run."""
 
@@ -110,7 +128,7 @@ class Lost:
     reason: str
 
 
-Report = Snapshotted | CannotSnapshot | Failed | Lost
+Report = Snapshotted | Released | CannotSnapshot | Failed | Lost
 
 
 class Spool(Protocol):

@@ -10,18 +10,20 @@ from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Hooks, Terms
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
-from d4py.engine.keeping import restore, states
+from d4py.engine.keeping import commits, restore, states
 from d4py.engine.link import (
     Abandon,
     Acknowledged,
     BarrierAsked,
     CannotSnapshot,
+    Committed,
     Drain,
     Failed,
     FrameArrived,
     Link,
     Lost,
     Part,
+    Released,
     RunOver,
     Snapshotted,
 )
@@ -55,10 +57,11 @@ class Runner(Hooks):
         *,
         terms: Terms,
         generation: int = 1,
+        epoch: int = 0,
         start: Part | None = None,
         poisoned: Callable[[Frame, int], bool] | None = None,
     ) -> None:
-        """pes: by rank, fresh objects. start: the cell's part of the commit that this generation starts from."""
+        """pes: by rank, fresh objects. epoch, start: of the commit that this generation starts from, and the cell's part of it."""
         self.plan = plan
         self.cell = plan.cells[cell]
         self.link = link
@@ -84,6 +87,8 @@ class Runner(Hooks):
         self.stopping = False
         self.over = False
         self.turn = 0
+        self.newest = epoch  # whose barrier this cell has passed
+        self.committed = self.released = 0
 
     def run(self) -> None:
         """Live until the run is over. Failures are reported, not raised; Abandoned ends it."""
@@ -139,6 +144,9 @@ class Runner(Hooks):
             raise StopSource
 
     def _act(self) -> None:
+        if self.committed > self.released:
+            self.released = self.committed
+            self._release(self.released)
         step = self.machine.decide()
         if step.act is Act.RUN:
             assert step.frame is not None
@@ -168,15 +176,15 @@ class Runner(Hooks):
             pe._logger = partial(self.link.log, instance.rank)
             if not finished:
                 self._guarded(instance.rank, "preprocess", pe.preprocess)
-        if finished:
-            return
-        try:
-            states(self.circuit, ())
-        except NotPicklable as error:
-            self.link.report(CannotSnapshot(str(error)))
         if self.start is not None:
             restore(self.circuit, self.start)
             self.merging.partials = dict(self.start.partials)
+        if finished:
+            return
+        try:
+            states(self.circuit)
+        except NotPicklable as error:
+            self.link.report(CannotSnapshot(str(error)))
         for instance in self.circuit.instances:
             calls = self.calls.get(instance.pe)
             if calls is not None and instance.number == 0:
@@ -307,17 +315,34 @@ class Runner(Hooks):
         finished = self.machine.finished
         part = Part(self.machine.generation, self.cell.index, epoch, self.machine.counters())
         part.counts = {rank: count.to_json() for rank, count in self.circuit.counts.items()}
-        if not finished:
-            try:
-                part.states = states(self.circuit, self.sources)
-            except NotPicklable as error:
-                self.link.report(CannotSnapshot(str(error)))
+        self._prepare(epoch)
+        try:
+            part.states = states(self.circuit, self.sources, finished=finished)
+        except NotPicklable as error:
+            self.link.report(CannotSnapshot(str(error)))
+            if not finished:
                 return
+        if not finished:
             part.partials = dict(self.merging.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
         part.outputs = self.link.outputs.reach()
         part.quarantined = self.link.quarantine.reach()
         self.link.report(Snapshotted(part))
+
+    def _prepare(self, epoch: int) -> None:
+        """Let sinks make ready what the part covers. The end has the number that no barrier reached."""
+        for rank, pe in self.circuit.pes.items():
+            prepare = getattr(pe, "prepare", None)
+            if commits(pe) and prepare is not None:
+                self._guarded(rank, "prepare", partial(prepare, epoch or self.newest + 1))
+        self.newest = max(self.newest, epoch)
+
+    def _release(self, epoch: int) -> None:
+        """Let sinks commit what they prepared up to an epoch; doing so again does nothing."""
+        for rank, pe in self.circuit.pes.items():
+            if commits(pe):
+                self._guarded(rank, "commit", partial(pe.commit, epoch))
+        self.link.report(Released(self.cell.index, epoch))
 
     def _guarded(self, rank: int, during: str, call: Any) -> None:
         instance = self.plan.instances[rank]
@@ -330,11 +355,15 @@ class Runner(Hooks):
         for event in self.link.poll(wait):
             if isinstance(event, FrameArrived):
                 self.machine.arrive(event.frame)
+            elif isinstance(event, (Acknowledged, BarrierAsked)) and event.generation != self.machine.generation:
+                continue  # of what was before a rewind
             elif isinstance(event, Acknowledged):
                 self.machine.outlets[event.channel].acknowledge(event.number, event.credit)
                 self._refresh = True
             elif isinstance(event, BarrierAsked):
                 self.machine.asked = event.epoch
+            elif isinstance(event, Committed) and event.generation <= self.machine.generation:
+                self.committed = event.epoch
             elif isinstance(event, Drain):
                 self.stopping = True
             elif isinstance(event, RunOver):

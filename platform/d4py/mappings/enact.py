@@ -113,7 +113,7 @@ def resume(
             hint=f"Wait for it: d4py wait {state.run}.",
         )
     commit = folder.last_commit()
-    if commit is not None and commit.final:
+    if commit is not None and commit.final and state.status is Status.DONE:
         raise StateError(f"The run {state.run!r} is complete.", hint=f"Its results: d4py outputs {state.run}.")
     description = folder.description()
     if description["source"] is None:

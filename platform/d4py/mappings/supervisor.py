@@ -19,7 +19,8 @@ from d4py.engine.coordinator import (
     Rewind,
     Suspended,
 )
-from d4py.engine.link import BarrierAsked, CannotSnapshot, Drain, Event, Failed, Lost, Snapshotted
+from d4py.engine.keeping import commits
+from d4py.engine.link import BarrierAsked, CannotSnapshot, Committed, Drain, Event, Failed, Lost, Released, Snapshotted
 from d4py.engine.link import Report as CellReport
 from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import Stop
@@ -50,7 +51,7 @@ class PartKept:
     final: bool
 
 
-Message = PartKept | CannotSnapshot | Failed | Lost
+Message = PartKept | Released | CannotSnapshot | Failed | Lost
 
 
 def kept(folder: Folder, report: CellReport) -> Message:
@@ -67,8 +68,8 @@ class Crew(Protocol):
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""
 
-    def restart(self, generation: int, start: Commit | None) -> None:
-        """Start all cells anew, in a new generation, from a commit."""
+    def launch(self, generation: int, start: Commit | None) -> None:
+        """Start all cells from a commit, or from the start. What runs of an older generation is ended first."""
 
     def dismiss(self) -> None:
         """The run is over: let all cells end."""
@@ -108,14 +109,23 @@ class Supervisor:
         # What was asked of an earlier start was obeyed then.
         self._seen = set(folder.requests()) if self.generation > 1 else set()
         self._cancelled = False
+        self._sinks = frozenset(
+            instance.cell
+            for pe in enactment.workflow.graph.pes
+            if commits(pe)
+            for instance in plan.instances_of(pe.id or "")
+        )
+        self._ending = False
+        self._unreleased: set[int] = set()  # cells whose sinks have yet to let go what the last commit covers
 
     def begin(self) -> None:
-        """Tell the world that the run goes on."""
+        """Tell the world that the run goes on, and launch it."""
         state = self.enactment.state
         state.status, state.generation = Status.RUNNING, self.generation
         self.folder.write_state(state)
         for observer in self.enactment.observers:
             observer.begin(self.enactment.plan, self.board, state)
+        self._launch(self.start)
 
     def end(self) -> None:
         """Let the observers go."""
@@ -137,6 +147,11 @@ class Supervisor:
                 if not coordinator.unsnapshotable:
                     self._warn(f"This run takes no checkpoints: {reason}")
                 self._obey(coordinator.cannot_snapshot(reason))
+            case Released(cell, epoch):
+                if epoch == self.enactment.state.epoch:
+                    self._unreleased.discard(cell)
+                    if self._ending and not self._unreleased:
+                        self._end(Outcome(status=Status.DONE))
             case Failed(failure):
                 self._fail(failure, failure.title)
             case Lost(reason):
@@ -144,7 +159,9 @@ class Supervisor:
 
     def died(self, reason: str) -> None:
         """A cell is dead or a frame is missing."""
-        if self.outcome is None:
+        if self.outcome is None and self._ending:
+            self._end(Outcome(status=Status.STOPPED, reason=f"{reason} All is computed; resume lets the sinks finish."))
+        elif self.outcome is None:
             self._obey(self.coordinator.died(reason))
 
     def torn(self, reason: str) -> None:
@@ -215,25 +232,47 @@ class Supervisor:
             match instruction:
                 case AskBarriers(epoch, cells):
                     for cell in cells:
-                        self.crew.tell(cell, BarrierAsked(epoch))
+                        self.crew.tell(cell, BarrierAsked(epoch, self.generation))
                 case MakeCommit(commit):
                     self._commit(commit)
                 case Rewind(generation, start, reason):
                     self._warn(f"{reason} Going back to {f'checkpoint {start.epoch}' if start else 'the start'}.")
                     self.folder.begin_generation(generation, start)
                     self.generation = self.enactment.state.generation = generation
-                    self.crew.restart(generation, start)
+                    self._launch(start)
                 case Complete():
-                    self._end(Outcome(status=Status.DONE))
+                    assert self.coordinator.last is not None
+                    self._release_last(self.coordinator.last)
                 case Suspended():
                     self._end(Outcome(status=Status.STOPPED, reason=self._stopped()))
                 case Fail(reason):
                     self._fail(None, reason)
 
+    def _tell_sinks(self, commit: Commit) -> None:
+        for cell in self._sinks:
+            self.crew.tell(cell, Committed(commit.epoch, self.generation))
+
+    def _release_last(self, commit: Commit) -> None:
+        """The run is complete when its sinks have let go all they hold."""
+        self._ending = True
+        self.enactment.state.epoch = commit.epoch
+        self._unreleased = set(self._sinks)
+        self._tell_sinks(commit)
+        if not self._unreleased:
+            self._end(Outcome(status=Status.DONE))
+
     def _stopped(self) -> str:
         if self.coordinator.unsnapshotable:
             return f"stopped without a checkpoint, which this run cannot take: {self.coordinator.unsnapshotable}"
         return "stopped after a checkpoint"
+
+    def _launch(self, start: Commit | None) -> None:
+        self.crew.launch(self.generation, start)
+        # Sinks make sure of what the commit covers that the cells went on from; of an ended run only that is left.
+        if start is not None and start.final:
+            self._release_last(start)
+        elif start is not None:
+            self._tell_sinks(start)
 
     def _commit(self, commit: Commit) -> None:
         self.folder.write_commit(commit)
@@ -242,6 +281,8 @@ class Supervisor:
             # The one before the last stays for readers that looked up the last a moment ago.
             self.folder.forget(self._commits.popleft(), kept=self._commits)
         self.enactment.state.epoch = commit.epoch
+        if not commit.final:
+            self._tell_sinks(commit)
         self._obey(self.coordinator.committed(commit))
         if self._asked and self.enactment.options.checkpoint is None:
             now = time.monotonic()

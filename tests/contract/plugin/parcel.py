@@ -82,34 +82,31 @@ class Office:
         self.plan = enactment.plan
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.boxes = [Box() for _ in self.plan.cells]
+        self.threads: list[threading.Thread] = []
         self.supervisor = Supervisor(enactment, self)
 
     def run(self) -> Outcome:
         supervisor = self.supervisor
         supervisor.begin()
-        threads = [threading.Thread(target=self.live, args=(cell.index,), daemon=True) for cell in self.plan.cells]
-        for thread in threads:
-            thread.start()
         try:
             while supervisor.outcome is None:
                 with suppress(Empty):
                     supervisor.handle(self.inbox.get(timeout=supervisor.patience))
                 supervisor.tick(time.monotonic())
-            for thread in threads:
+            for thread in self.threads:
                 thread.join(1.0)
         finally:
             supervisor.end()
         return supervisor.outcome
 
-    def live(self, cell: int) -> None:
-        start = self.supervisor.start
+    def live(self, cell: int, generation: int, start: Commit | None) -> None:
         part = self.enactment.folder.part(start.parts[cell]) if start else None
         link = PostLink(self, cell, part)
         by_id = {pe.id: pe for pe in self.enactment.workflow.graph.pes}
         pes = {rank: copy.deepcopy(by_id[self.plan.instances[rank].pe]) for rank in self.plan.cells[cell].instances}
         try:
-            generation = self.supervisor.generation
-            Runner(self.plan, cell, pes, link, terms=self.enactment.terms, generation=generation, start=part).run()
+            terms, epoch = self.enactment.terms, start.epoch if start else 0
+            Runner(self.plan, cell, pes, link, terms=terms, generation=generation, epoch=epoch, start=part).run()
         except BaseException as error:
             self.inbox.put(Failed(describe(error, pe="(engine)", instance="(engine)", during="running")))
         finally:
@@ -118,8 +115,16 @@ class Office:
     def tell(self, cell: int, event: Event) -> None:
         self.boxes[cell].put(event)
 
-    def restart(self, generation: int, start: Commit | None) -> None:
-        self.supervisor.torn("A parcel was lost.")
+    def launch(self, generation: int, start: Commit | None) -> None:
+        if self.threads:
+            self.supervisor.torn("A parcel was lost.")
+            return
+        self.threads = [
+            threading.Thread(target=self.live, args=(cell.index, generation, start), daemon=True)
+            for cell in self.plan.cells
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def dismiss(self) -> None:
         for box in self.boxes:
@@ -149,7 +154,7 @@ class PostLink(LocalLink):
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         writer = self.office.plan.channels[channel].writer_cell
-        self.office.boxes[writer].put(Acknowledged(channel, number, credit))
+        self.office.boxes[writer].put(Acknowledged(channel, number, credit, self.office.supervisor.generation))
 
     def poll(self, wait: float) -> Sequence[Event]:
         return self.office.boxes[self.cell].take(wait)

@@ -93,7 +93,6 @@ class _Crew:
                 if answer.error is not None:
                     raise answer.error
                 supervisor.begin()
-                self._launch(supervisor.generation, supervisor.start)
                 while supervisor.outcome is None:
                     self._serve(supervisor.patience)
                     while stops:
@@ -117,22 +116,10 @@ class _Crew:
         if isinstance(event, Drain) and self.plan.cells[cell].source:
             nursery.send(self.nursery, Interrupt(process))
 
-    def restart(self, generation: int, start: Commit | None) -> None:
-        """Kill all workers and fork new ones."""
-        nursery.send(self.nursery, KillAll())
-        self._launch(generation, start)
-
-    def dismiss(self) -> None:
-        """Let all workers end."""
-        for cell in self.plan.cells:
-            self.tell(cell.index, RunOver())
-
-    def abandon(self) -> None:
-        """Kill all workers."""
-        nursery.send(self.nursery, KillAll())
-
-    def _launch(self, generation: int, start: Commit | None) -> None:
+    def launch(self, generation: int, start: Commit | None) -> None:
         """Fork a worker for each process, joined by a socket to each other that it has a channel with."""
+        if self.generation:
+            nursery.send(self.nursery, KillAll())
         for connection in self.controls.values():
             connection.socket.close()
         self.controls = {}
@@ -155,6 +142,15 @@ class _Crew:
             end.close()
         for descriptor in arenas.values():
             os.close(descriptor)
+
+    def dismiss(self) -> None:
+        """Let all workers end."""
+        for cell in self.plan.cells:
+            self.tell(cell.index, RunOver())
+
+    def abandon(self) -> None:
+        """Kill all workers."""
+        nursery.send(self.nursery, KillAll())
 
     def _serve(self, wait: float) -> list[Item]:
         """Take in what nursery and workers say; answers to `AskItem` are returned."""

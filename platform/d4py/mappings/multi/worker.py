@@ -119,7 +119,7 @@ class Worker:
         """Tell the writer of a channel."""
         cell, process = self.writers[channel]
         if process == self.order.process:
-            self.turns.boxes[cell].append(Acknowledged(channel, number, credit))
+            self.turns.boxes[cell].append(Acknowledged(channel, number, credit, self.order.generation))
         else:
             self.peers[process].send(codec.encode_acknowledge(channel, self.order.generation, number, credit))
 
@@ -166,7 +166,7 @@ class Worker:
                 kept = self.kept[channel]
                 while kept and codec.HEAD.unpack(kept[0][0])[7] <= number:
                     kept.popleft()
-                boxes[self.writers[channel][0]].append(Acknowledged(channel, number, credit))
+                boxes[self.writers[channel][0]].append(Acknowledged(channel, number, credit, head[5]))
             elif kind == Type.RELEASE:
                 for offset in codec.decode_release(body):
                     self.arena.release(offset)
@@ -205,6 +205,7 @@ class Worker:
                 link,
                 terms=self.load.terms,
                 generation=self.order.generation,
+                epoch=start.epoch if start else 0,
                 start=part,
                 poisoned=self._poisoned if self.order.poison else None,
             )

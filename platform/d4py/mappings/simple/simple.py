@@ -75,24 +75,32 @@ class _Solo:
 
     def run(self) -> Outcome:
         """Run the cell to its end."""
-        supervisor, enactment = self.supervisor, self.enactment
-        start = supervisor.start
-        part = enactment.folder.part(start.parts[0]) if start else None
+        supervisor = self.supervisor
         supervisor.begin()
-        link = _SoloLink(self, part)
-        by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
-        pes = {instance.rank: by_id[instance.pe] for instance in enactment.plan.instances}
-        self.runner = Runner(
-            enactment.plan, 0, pes, link, terms=enactment.terms, generation=supervisor.generation, start=part
-        )
+        assert self.runner is not None
         try:
             self.runner.run()
             self._take_stops()
         finally:
-            link.close()
+            self.link.close()
             supervisor.end()
         assert supervisor.outcome is not None
         return supervisor.outcome
+
+    def launch(self, generation: int, start: Commit | None) -> None:
+        """Make ready the one cell. A second time there is nobody to restart: the process is the run."""
+        if self.runner is not None:
+            self.supervisor.fail(None, "A frame went missing inside one process; this is a defect of d4py.")
+            return
+        enactment = self.enactment
+        part = enactment.folder.part(start.parts[0]) if start else None
+        by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
+        pes = {instance.rank: by_id[instance.pe] for instance in enactment.plan.instances}
+        self.link = _SoloLink(self, part)
+        epoch = start.epoch if start else 0
+        self.runner = Runner(
+            enactment.plan, 0, pes, self.link, terms=enactment.terms, generation=generation, epoch=epoch, start=part
+        )
 
     def interrupted(self) -> None:
         """In the signal's handler, in the middle of anything: the second signal ends it, the first a source that waits for the world."""
@@ -106,10 +114,6 @@ class _Solo:
     def tell(self, cell: int, event: Event) -> None:
         """Queue an event."""
         self.events.append(event)
-
-    def restart(self, generation: int, start: Commit | None) -> None:
-        """There is nobody to restart: the process is the run."""
-        self.supervisor.fail(None, "A frame went missing inside one process; this is a defect of d4py.")
 
     def dismiss(self) -> None:
         """End the cell."""

@@ -62,25 +62,16 @@ class _Crew:
         self.enactment = enactment
         self.inbox: SimpleQueue[Message | None] = SimpleQueue()
         self.boxes: list[SimpleQueue[Event]] = [SimpleQueue() for _ in enactment.plan.cells]
+        self.threads: list[threading.Thread] = []
         self.supervisor = Supervisor(enactment, self)
         self.readers = [channel.reader_cell for channel in enactment.plan.channels]
         self.writers = [channel.writer_cell for channel in enactment.plan.channels]
 
     def run(self) -> Outcome:
         """Start the threads and supervise them."""
-        supervisor, enactment = self.supervisor, self.enactment
-        start = supervisor.start
-        pes = _instances(enactment)
+        supervisor = self.supervisor
         with caught(wake=lambda: self.inbox.put(None)) as stops:
             supervisor.begin()
-            threads = [
-                threading.Thread(
-                    target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True
-                )
-                for cell in enactment.plan.cells
-            ]
-            for thread in threads:
-                thread.start()
             try:
                 while supervisor.outcome is None:
                     try:
@@ -93,7 +84,7 @@ class _Crew:
                         supervisor.stop(stops.popleft())
                     supervisor.tick(time.monotonic())
                 until = time.monotonic() + _GRACE
-                for thread in threads:
+                for thread in self.threads:
                     thread.join(max(0.0, until - time.monotonic()))
             finally:
                 supervisor.end()
@@ -103,9 +94,19 @@ class _Crew:
         """Give an event to a cell."""
         self.boxes[cell].put(event)
 
-    def restart(self, generation: int, start: Commit | None) -> None:
-        """Threads do not die, so there is nothing to restart."""
-        self.supervisor.torn("A frame went missing between two threads; resume goes on from the last checkpoint.")
+    def launch(self, generation: int, start: Commit | None) -> None:
+        """Start a thread for each cell. A second time there is nothing to restart: threads do not die."""
+        if self.threads:
+            self.supervisor.torn("A frame went missing between two threads; resume goes on from the last checkpoint.")
+            return
+        pes = _instances(self.enactment)
+        for cell in self.enactment.plan.cells:
+            thread = threading.Thread(
+                target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True
+            )
+            self.threads.append(thread)
+        for thread in self.threads:
+            thread.start()
 
     def dismiss(self) -> None:
         """End all threads."""
@@ -130,6 +131,7 @@ class _Crew:
                 link,
                 terms=enactment.terms,
                 generation=self.supervisor.generation,
+                epoch=start.epoch if start else 0,
                 start=part,
             ).run()
         except BaseException as error:
@@ -154,7 +156,9 @@ class _ThreadLink(LocalLink):
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         """Put an acknowledgement into the writer's queue."""
-        self.crew.boxes[self.crew.writers[channel]].put(Acknowledged(channel, number, credit))
+        self.crew.boxes[self.crew.writers[channel]].put(
+            Acknowledged(channel, number, credit, self.crew.supervisor.generation)
+        )
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Return what is in the queue."""
