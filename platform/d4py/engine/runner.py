@@ -10,7 +10,7 @@ from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Hooks, Terms
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
-from d4py.engine.keeping import commits, restore, states
+from d4py.engine.keeping import restore, states
 from d4py.engine.link import (
     Abandon,
     Acknowledged,
@@ -29,6 +29,7 @@ from d4py.engine.link import (
 )
 from d4py.engine.merging import Merging
 from d4py.engine.outlet import FIRST_CREDIT
+from d4py.engine.sinks import Sinks
 from d4py.engine.source import Source
 from d4py.errors import NotPicklable
 
@@ -87,8 +88,7 @@ class Runner(Hooks):
         self.stopping = False
         self.over = False
         self.turn = 0
-        self.newest = epoch  # whose barrier this cell has passed
-        self.committed = self.released = 0
+        self.sinks = Sinks(self.circuit, self._guarded, epoch)
 
     def run(self) -> None:
         """Live until the run is over. Failures are reported, not raised; Abandoned ends it."""
@@ -144,9 +144,8 @@ class Runner(Hooks):
             raise StopSource
 
     def _act(self) -> None:
-        if self.committed > self.released:
-            self.released = self.committed
-            self._release(self.released)
+        if self.sinks.waiting:
+            self.link.report(Released(self.cell.index, self.sinks.release()))
         step = self.machine.decide()
         if step.act is Act.RUN:
             assert step.frame is not None
@@ -315,7 +314,7 @@ class Runner(Hooks):
         finished = self.machine.finished
         part = Part(self.machine.generation, self.cell.index, epoch, self.machine.counters())
         part.counts = {rank: count.to_json() for rank, count in self.circuit.counts.items()}
-        self._prepare(epoch)
+        self.sinks.prepare(epoch)
         try:
             part.states = states(self.circuit, self.sources, finished=finished)
         except NotPicklable as error:
@@ -328,21 +327,6 @@ class Runner(Hooks):
         part.outputs = self.link.outputs.reach()
         part.quarantined = self.link.quarantine.reach()
         self.link.report(Snapshotted(part))
-
-    def _prepare(self, epoch: int) -> None:
-        """Let sinks make ready what the part covers. The end has the number that no barrier reached."""
-        for rank, pe in self.circuit.pes.items():
-            prepare = getattr(pe, "prepare", None)
-            if commits(pe) and prepare is not None:
-                self._guarded(rank, "prepare", partial(prepare, epoch or self.newest + 1))
-        self.newest = max(self.newest, epoch)
-
-    def _release(self, epoch: int) -> None:
-        """Let sinks commit what they prepared up to an epoch; doing so again does nothing."""
-        for rank, pe in self.circuit.pes.items():
-            if commits(pe):
-                self._guarded(rank, "commit", partial(pe.commit, epoch))
-        self.link.report(Released(self.cell.index, epoch))
 
     def _guarded(self, rank: int, during: str, call: Any) -> None:
         instance = self.plan.instances[rank]
@@ -363,7 +347,7 @@ class Runner(Hooks):
             elif isinstance(event, BarrierAsked):
                 self.machine.asked = event.epoch
             elif isinstance(event, Committed) and event.generation <= self.machine.generation:
-                self.committed = event.epoch
+                self.sinks.committed = event.epoch
             elif isinstance(event, Drain):
                 self.stopping = True
             elif isinstance(event, RunOver):
