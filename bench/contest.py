@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.cases import PEER, PLAIN, Case, Contestant
+from bench.cases import PEER, PLAIN, START, Case, Contestant
 from bench.measure import Time, measure
 
 
@@ -41,6 +41,9 @@ def compete(case: Case, *, repeats: int, items: int, peer: Path | None) -> Itera
     """Run every contestant once a round. Yields what was just run, and at last the scores."""
     contestants = [contestant for contestant in case.contestants if contestant.system != PEER or peer is not None]
     times: dict[str, list[Time]] = {contestant.name: [] for contestant in contestants}
+    if case.kind == START:  # once uncounted, so that byte code and files are in place for all
+        for contestant in contestants:
+            measure(case, contestant, items=items, peer=peer)
     for number in range(repeats):
         for contestant in contestants:
             time = measure(case, contestant, items=items, peer=peer)

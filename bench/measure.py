@@ -20,6 +20,7 @@ from bench.cases import OURS, PLAIN, START, Case, Contestant
 ROOT = Path(__file__).resolve().parents[1]
 WORKLOADS = ROOT / "bench" / "workloads"
 PATIENCE_S = 300
+LEFT_OUT = {"PYTHONDONTWRITEBYTECODE"}  # byte code is kept, as it is where users have installed both
 
 
 class WrongRun(RuntimeError):
@@ -39,7 +40,7 @@ def measure(case: Case, contestant: Contestant, *, items: int, peer: Path | None
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "marks"
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in LEFT_OUT},
             "BENCH_ITEMS": str(items),
             "BENCH_MARKS": str(file),
             "PYTHONPATH": str(ROOT),  # nothing else: the peer must not find our modules in the place of its own

@@ -16,7 +16,8 @@ Ratios of runs made in turn on one machine: plain Python, stream-d4py, d4py, and
 a ratio is taken within a round. More is faster. In (a) to (d) all are timed by the same two marks, which the workload itself leaves, on the
 machine's one clock: from just before the source makes its first item until the last sink has its last item and is told of the end. Start-up of
 the interpreter and of the processes before the first item is not in it; processes that are still starting then are. The plain loop calls the same
-functions. (e) runs from the start of the command to the first result; its plain Python is `python -c pass`, to its end. Every answer is checked.
+functions. (e) runs from the start of the command to the first result; its plain Python is `python -c pass`, to its end, and
+each runs once before it counts. Every answer is checked.
 """
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from d4py.engine.chain import Chain, Stage
 from d4py.engine.failure import RAISED, Failure, describe
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.watch import Watch
@@ -124,8 +125,11 @@ class Circuit:
         self.merging: dict[int, Lane] = {}  # rank -> lane for its partial state
         self._outlets = outlets
         self._receivers: dict[tuple[int, str], Receive] = {}
+        self._chains: dict[tuple[int, str], Chain | None] = {}
+        # Where an output leads: to one reader in the cell, to a lane, or to something that is called.
+        self._ways: dict[tuple[int, str], tuple[int, str] | Lane | Receive] = {}
         self._readonly = terms.readonly
-        self._debug = terms.debug
+        self.debug = terms.debug
         for instance in reversed(self.instances):  # readers before writers
             self._wire(instance)
 
@@ -145,40 +149,74 @@ class Circuit:
         for output in pe.outputconnections:
             routes = [route for route in self.plan.routes if route.writer == instance.pe and route.output == output]
             emit = self._emit(instance, output, [route for route in routes if route.grouping != "merge"])
-            emits[output] = Watch(pe, output, emit).write if self._debug else emit
+            emits[output] = Watch(pe, output, emit).write if self.debug else emit
         pe._emit = emits
         for route in self.plan.routes:
             if route.grouping == "merge" and route.writer == instance.pe and instance.number > 0:
                 self.merging[instance.rank] = self._lane(self._outlets_of(route, instance), Choice.ONE)
 
+    def chain(self, rank: int, port: str) -> Chain | None:
+        """Return the generated loop that begins at an instance's input, or None where nothing there is straight."""
+        key = (rank, port)
+        if key not in self._chains:
+            stages: list[Stage] = []
+            end = self._follow(rank, port, stages)
+            self._chains[key] = Chain(stages, end, self.hooks) if stages else None
+        return self._chains[key]
+
+    def chain_after(self, rank: int, output: str) -> Chain | None:
+        """Return the generated loop that takes what an instance writes on an output."""
+        stages: list[Stage] = []
+        end = self._next(rank, output, stages)
+        return Chain(stages, end, self.hooks) if stages or isinstance(end, Lane) else None
+
+    def _follow(self, rank: int, port: str, stages: list[Stage]) -> Lane | Receive | None:
+        """Add the straight stages from an input on; return where their results go."""
+        pe, instance = self.pes[rank], self.plan.instances[rank]
+        policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
+        sink = isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process
+        if self.debug or policy.retries or policy.quarantine or not (sink or bare(pe)):
+            return self.receiver(rank, port)
+        emit = None if sink else pe._emit["output"]
+        stages.append(Stage(instance=instance, port=port, call=pe._process, emit=emit, count=self.counts[rank]))
+        return None if sink else self._next(rank, "output", stages)
+
+    def _next(self, rank: int, output: str, stages: list[Stage]) -> Lane | Receive | None:
+        way = self._ways[rank, output]
+        return self._follow(*way, stages) if isinstance(way, tuple) else way
+
     def _emit(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:
         count = self.counts[instance.rank].written[output]
+        target = self._joined(instance, output, routes)
+
+        def send(value: Any) -> None:
+            count.n += 1
+            target(value)
+
+        return send
+
+    def _joined(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:
+        """Return what takes a written value to all its readers; note the way for chains."""
         targets = [self._target(instance, route) for route in routes]
+        if len(targets) == 1:
+            return targets[0]
         if not targets:
             keep, rank = self.hooks.output, instance.rank
 
             def to_spool(value: Any) -> None:
-                count.n += 1
                 keep(rank, output, value)
 
+            self._ways[instance.rank, output] = to_spool
             return to_spool
-        if len(targets) == 1:
-            only = targets[0]
-
-            def to_one(value: Any) -> None:
-                count.n += 1
-                only(value)
-
-            return to_one
         share = all(route.reader in self._readonly for route in routes)
         *firsts, last = targets
 
         def to_several(value: Any) -> None:
-            count.n += 1
             for target in firsts:
                 target(value if share else copied(value))
             last(value)
 
+        self._ways[instance.rank, output] = to_several
         return to_several
 
     def _target(self, instance: Instance, route: Route) -> Receive:
@@ -186,6 +224,7 @@ class Circuit:
             reader = next(
                 other for other in self.instances if other.pe == route.reader and other.number == instance.number
             )
+            self._ways[instance.rank, route.output] = (reader.rank, route.input)
             return self.receiver(reader.rank, route.input)
         outlets = self._outlets_of(route, instance)
         full = self.hooks.full
@@ -199,6 +238,7 @@ class Circuit:
                 if len(lane.buffer) >= lane.limit:
                     full(lane)
 
+            self._ways[instance.rank, route.output] = to_keyed
             return to_keyed
         lane = self._lane(outlets, Choice.EVERY if route.grouping == "all" else Choice.ANY)
         buffer = lane.buffer
@@ -209,6 +249,7 @@ class Circuit:
             if len(buffer) >= lane.limit:
                 full(lane)
 
+        self._ways[instance.rank, route.output] = lane
         return to_lane
 
     def _lane(self, outlets: list[Outlet], choice: Choice) -> Lane:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-_OWN = __file__.rpartition("/engine/")[0] + "/"
+OWN = __file__.rpartition("/engine/")[0] + "/"
 _SHOWN = 200
 
 
@@ -83,7 +83,7 @@ def shortened(value: object) -> str:
 
 def users_lines(error: BaseException) -> str:
     """Return the traceback without the lines of d4py itself."""
-    kept = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OWN)]
+    kept = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OWN)]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(kept)] if kept else []
     lines.extend(traceback.format_exception_only(type(error), error))
     cause = error.__cause__

@@ -213,24 +213,29 @@ class Runner(Hooks):
         if grouping == "merge":
             self.merging.take(frame, rank)
         else:
-            self._items(frame, self.circuit.receiver(rank, port))
+            self._items(frame, rank, port)
         self._flush()
         inlet = self.machine.done(frame)
         self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.work))
 
-    def _items(self, frame: Frame, receive: Any) -> None:
+    def _items(self, frame: Frame, rank: int, port: str) -> None:
         items, note, clock, poisoned = frame.items, self.link.note, self.link.clock, self.poisoned
         note[1], note[2], note[0] = frame.number, 0, frame.channel + 1
         eager = len(items) == 1
         if eager:
             self._eager(True)
         began = clock()
-        for index, value in enumerate(items):
-            note[2] = index
-            if poisoned is not None and poisoned(frame, index):
-                self._set_aside(frame, value)
-            else:
-                receive(value)
+        chain = self.circuit.chain(rank, port)
+        if chain is not None and poisoned is None:
+            chain.run(items, note)
+        else:
+            receive = self.circuit.receiver(rank, port)
+            for index, value in enumerate(items):
+                note[2] = index
+                if poisoned is not None and poisoned(frame, index):
+                    self._set_aside(frame, value)
+                else:
+                    receive(value)
         spent = (clock() - began) / max(1, len(items))
         note[0] = 0
         self.work = spent if not self.work or spent < self.work else 0.7 * self.work + 0.3 * spent

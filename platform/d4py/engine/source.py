@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LONG = 0.01  # seconds; a source whose calls last longer keeps the state it had before each
 _QUANTUM = 0.001
 _MOST = 512
+_NOTHING = [0, 0, 0]  # a source has no item in hand
 
 
 @dataclass(slots=True)
@@ -81,6 +82,9 @@ class Source:
         if self._is_root():
             pe._emit = {name: self._counted(emit) for name, emit in pe._emit.items()}
         self._send = emission(pe)
+        self._chain = (
+            None if circuit.debug else circuit.chain_after(instance.rank, "output") if "output" in pe._emit else None
+        )
 
     def step(self) -> None:
         """Make some progress: a part of a stream, or one call."""
@@ -214,13 +218,7 @@ class Source:
                 if value is not None:
                     self._send(value)
         elif self.writes >= self.skip and self.journal is None and not self.pe.live:
-            emit = self._emits["output"]
-            try:
-                for value in islice(stream, self._quantum):
-                    taken += 1
-                    emit(value)
-            finally:
-                self.writes += taken
+            taken = self._through(islice(stream, self._quantum))
         else:
             emit = self.pe._emit["output"]
             for value in islice(stream, self._quantum):
@@ -231,6 +229,25 @@ class Source:
             self._ended(_LONG)
             return
         self._adapt(self.clock() - began)
+
+    def _through(self, values: Iterator[Any]) -> int:
+        """Send values on, through a generated loop where there is one; return how many there were."""
+        if self._chain is None:
+            taken, emit = 0, self._emits["output"]
+            try:
+                for value in values:
+                    taken += 1
+                    emit(value)
+            finally:
+                self.writes += taken
+            return taken
+        try:
+            self._chain.run(values, _NOTHING)
+        finally:
+            taken = self._chain.taken
+            self.writes += taken
+            self._count.written["output"].n += taken
+        return taken
 
     def _ended(self, seconds: float) -> None:
         self.done += 1
