@@ -18,8 +18,9 @@ from d4py.engine.failure import OWN, RAISED, describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableSequence, Sequence
 
-    from d4py.engine.circuit import Count, Hooks
+    from d4py.engine.count import Count
     from d4py.engine.outlet import Lane
+    from d4py.engine.receiver import Hooks
     from d4py.plan.plan import Instance
 
 

@@ -6,78 +6,23 @@ What is called for each item is built once, here, as closures over just what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.chain import Chain, Stage
-from d4py.engine.failure import RAISED, Failure, describe
+from d4py.engine.count import Count
 from d4py.engine.outlet import Choice, Lane, Outlet
+from d4py.engine.receiver import Hooks, Receive, bare, calling, receiver, sinks
 from d4py.engine.watch import Watch
-from d4py.errors import UnknownPort, did_you_mean, listed
-from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
 from d4py.items.copying import copied
 from d4py.plan.keys import partitioner
 
 if TYPE_CHECKING:
     from d4py.graph.inputs import Calls
+    from d4py.graph.pe import GenericPE
     from d4py.plan.plan import Instance, Plan, Route
-
-Receive = Callable[[Any], None]
-
-
-@dataclass(slots=True)
-class Tally:
-    """A count that closures share."""
-
-    n: int = 0
-
-
-@dataclass(slots=True)
-class Count:
-    """What one instance has read on each input, written on each output, was given, and had put into quarantine."""
-
-    read: dict[str, Tally]
-    written: dict[str, Tally]
-    given: dict[str, Tally]
-    quarantined: Tally
-
-    @classmethod
-    def of(cls, pe: GenericPE) -> Count:
-        """Return zeros for each port of a PE."""
-        inputs, outputs = pe.inputconnections, pe.outputconnections
-        return cls(
-            {name: Tally() for name in inputs},
-            {name: Tally() for name in outputs},
-            {name: Tally() for name in inputs},
-            Tally(),
-        )
-
-    def totals(self) -> tuple[int, int, int]:
-        """Return items read, written and in quarantine."""
-        return (
-            sum([tally.n for tally in self.read.values()]),
-            sum([tally.n for tally in self.written.values()]),
-            self.quarantined.n,
-        )
-
-    def to_json(self) -> dict[str, dict[str, int]]:
-        """Return plain data for a part."""
-        return {
-            "read": {name: tally.n for name, tally in self.read.items()},
-            "written": {name: tally.n for name, tally in self.written.items()},
-            "given": {name: tally.n for name, tally in self.given.items()},
-            "quarantined": {"": self.quarantined.n},
-        }
-
-    def restore(self, data: Mapping[str, Mapping[str, int]]) -> None:
-        """Take back what `to_json` gave."""
-        for mine, kept in ((self.read, data["read"]), (self.written, data["written"]), (self.given, data["given"])):
-            for name, number in kept.items():
-                mine[name].n = number
-        self.quarantined.n = data["quarantined"][""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +33,6 @@ class Terms:
     readonly: frozenset[str] = frozenset()  # PEs that change nothing they receive
     window: int | None = None  # items of credit per channel, for tests
     debug: bool = False  # detect values that their writer changes after it wrote them
-
-
-class Hooks:
-    """What a circuit asks of its cell."""
-
-    full: Callable[[Lane], None]
-    output: Callable[[int, str, Any], None]
-    fail: Callable[[Failure], None]  # never returns
-    quarantine: Callable[[int, str, Any, Failure], None]
-    pause: Callable[[float], None]
 
 
 class Circuit:
@@ -137,7 +72,7 @@ class Circuit:
         """Return what takes a value for an instance's input."""
         key = (rank, port)
         if key not in self._receivers:
-            self._receivers[key] = _receiver(
+            self._receivers[key] = receiver(
                 self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks
             )
         return self._receivers[key]
@@ -174,11 +109,11 @@ class Circuit:
         """Add the straight stages from an input on; return where their results go."""
         pe, instance = self.pes[rank], self.plan.instances[rank]
         policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
-        sink = isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process
+        sink = sinks(pe)
         if self.debug or policy.retries or policy.quarantine or not (sink or bare(pe)):
             return self.receiver(rank, port)
         emit = None if sink else pe._emit["output"]
-        stages.append(Stage(instance=instance, port=port, call=pe._process, emit=emit, count=self.counts[rank]))
+        stages.append(Stage(instance=instance, port=port, call=calling(pe), emit=emit, count=self.counts[rank]))
         return None if sink else self._next(rank, "output", stages)
 
     def _next(self, rank: int, output: str, stages: list[Stage]) -> Lane | Receive | None:
@@ -188,6 +123,10 @@ class Circuit:
     def _emit(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:
         count = self.counts[instance.rank].written[output]
         target = self._joined(instance, output, routes)
+        way = self._ways[instance.rank, output]
+        if isinstance(way, tuple):  # one reader in this cell: one closure counts for both
+            rank, port = way
+            return receiver(self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks, sent=count)
 
         def send(value: Any) -> None:
             count.n += 1
@@ -263,133 +202,3 @@ class Circuit:
             for channel in self.plan.channels
             if channel.route == route.index and channel.writer == instance.rank
         ]
-
-
-def emission(pe: GenericPE) -> Callable[[Any], None]:
-    """Return what sends the result of a call: a bare value (or a generator of them), or `{port: value}`."""
-    emits = pe._emit
-    if isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process:
-        return lambda _result: None
-    if bare(pe):
-
-        def send(result: Any) -> None:
-            if type(result) is GeneratorType:
-                for value in result:
-                    emits["output"](value)
-            else:
-                emits["output"](result)
-
-        return send
-
-    return _named(pe)
-
-
-def _named(pe: GenericPE) -> Callable[[Any], None]:
-    """Return what sends a result `{port: value}`, or a generator of such."""
-    emits = pe._emit
-    streams = isinstance(pe, (IterativePE, ProducerPE))
-
-    def send(result: Any) -> None:
-        if type(result) is GeneratorType:
-            for part in result:
-                if part is not None:
-                    send(part)
-            return
-        if not isinstance(result, dict):
-            raise TypeError(f"process() returned {type(result).__name__}; it returns None or {{output: value}}")
-        for port, value in result.items():
-            if port not in emits:
-                raise UnknownPort(
-                    f"PE {pe.name!r} has no output {port!r}; it has {listed(emits)}.",
-                    hint=did_you_mean(port, list(emits)),
-                )
-            if streams and type(value) is GeneratorType:
-                for one in value:
-                    emits[port](one)
-            else:
-                emits[port](value)
-
-    return send
-
-
-def calling(pe: GenericPE, port: str) -> Callable[[Any], Any]:
-    """Return what calls a PE with a value for one input."""
-    if bare(pe) or (isinstance(pe, ConsumerPE) and type(pe).process is ConsumerPE.process):
-        return pe._process
-    process = pe.process
-    return lambda value: process({port: value})
-
-
-def bare(pe: GenericPE) -> bool:
-    """Whether `_process` can be called with the value itself."""
-    return (
-        isinstance(pe, IterativePE)
-        and type(pe).process is IterativePE.process
-        and set(pe.inputconnections) == {"input"}
-    )
-
-
-def _receiver(pe: GenericPE, instance: Instance, port: str, count: Count, hooks: Hooks) -> Receive:
-    policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
-    call, send = calling(pe, port), emission(pe)
-    if policy.retries or policy.quarantine:
-        return _patient(pe, instance, port, count, hooks, policy)
-    name, label, fail = instance.pe, instance.label, hooks.fail
-    read = count.read[port]
-
-    def receive(value: Any) -> None:
-        read.n += 1
-        try:
-            result = call(value)
-            if result is not None:
-                send(result)
-        except RAISED as error:
-            fail(describe(error, pe=name, instance=label, item=read.n - 1, port=port, value=value))
-
-    return receive
-
-
-def _patient(pe: GenericPE, instance: Instance, port: str, count: Count, hooks: Hooks, policy: Policy) -> Receive:
-    """Return a receiver that retries and quarantines. Each try gets the item as it came; writes already made are skipped."""
-    state = {"made": 0, "skip": 0}
-
-    def guarded(emit: Receive) -> Receive:
-        def write(value: Any) -> None:
-            if state["skip"]:
-                state["skip"] -= 1
-                return
-            state["made"] += 1
-            emit(value)
-
-        return write
-
-    pe._emit = {name: guarded(emit) for name, emit in pe._emit.items()}
-    call, send = calling(pe, port), emission(pe)
-    read = count.read[port]
-
-    def receive(value: Any) -> None:
-        read.n += 1
-        state["made"], wait = 0, policy.backoff
-        for attempt in range(policy.retries + 1):
-            lent = copied(value)
-            state["skip"] = state["made"]
-            try:
-                result = call(lent)
-                if result is not None:
-                    send(result)
-                return
-            except RAISED as error:  # the policy decides
-                failure = describe(
-                    error, pe=instance.pe, instance=instance.label, item=read.n - 1, port=port, value=value
-                )
-            finally:
-                state["skip"] = 0
-            if attempt < policy.retries:
-                hooks.pause(wait)
-                wait *= 2
-        if not policy.quarantine:
-            hooks.fail(failure)
-        count.quarantined.n += 1
-        hooks.quarantine(instance.rank, port, value, failure)
-
-    return receive

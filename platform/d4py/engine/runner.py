@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.cell import Act, CellMachine, MissingFrame
-from d4py.engine.circuit import Circuit, Hooks, Terms
+from d4py.engine.circuit import Circuit, Terms
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
 from d4py.engine.keeping import restore, states
@@ -29,6 +29,7 @@ from d4py.engine.link import (
 )
 from d4py.engine.merging import Merging
 from d4py.engine.outlet import FIRST_CREDIT
+from d4py.engine.receiver import Hooks
 from d4py.engine.sinks import Sinks
 from d4py.engine.source import Source
 from d4py.errors import NotPicklable

@@ -10,12 +10,13 @@ from itertools import islice
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.circuit import Circuit, bare, emission
 from d4py.engine.failure import RAISED, Failure, StopSource, describe
+from d4py.engine.receiver import bare, emission
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
 
 if TYPE_CHECKING:
+    from d4py.engine.circuit import Circuit
     from collections.abc import Callable, Iterator
 
     from d4py.engine.link import Journal

@@ -50,6 +50,10 @@ class ConsumerFunctionPE(FunctionPE, ConsumerPE):
         self.function(inputs, **self.parameters)
 
 
+# What these do is call the function: an engine may call it directly.
+FUNCTION_CALLS = (IterativeFunctionPE._process, ConsumerFunctionPE._process)
+
+
 class SimpleFunctionPE(IterativePE):
     """dispel4py's way to make a PE of a function: `SimpleFunctionPE(fn, {"factor": 2})`."""
 
