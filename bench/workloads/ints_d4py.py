@@ -14,13 +14,13 @@ import d4py
 class Total(d4py.ConsumerPE):
     def __init__(self) -> None:
         super().__init__()
-        self.sum = ints.Sum()
+        self.total = 0
 
     def _process(self, value: int) -> None:
-        self.sum.add(value)
+        self.total += value
 
     def postprocess(self) -> None:
-        end(self.sum.total)
+        end(self.total)
 
 
 class Numbers(d4py.GenericPE):

@@ -32,13 +32,13 @@ class Increment(IterativePE):
 class Total(ConsumerPE):
     def __init__(self) -> None:
         ConsumerPE.__init__(self)
-        self.sum = ints.Sum()
+        self.total = 0
 
     def _process(self, value: int) -> None:
-        self.sum.add(value)
+        self.total += value
 
     def postprocess(self) -> None:
-        end(self.sum.total)
+        end(self.total)
 
 
 graph = WorkflowGraph()

@@ -15,13 +15,14 @@ class Count(d4py.ConsumerPE):
     def __init__(self) -> None:
         super().__init__(numprocesses=2)
         self._add_input("input", grouping=[0])
-        self.counts = words.Counts()
+        self.counts: dict[str, int] = {}
 
     def _process(self, pair: tuple[str, int]) -> None:
-        self.counts.add(pair)
+        word, number = pair
+        self.counts[word] = self.counts.get(word, 0) + number
 
     def postprocess(self) -> None:
-        end(self.counts.of)
+        end(self.counts)
 
 
 class MergedCount(Count):
@@ -32,8 +33,8 @@ class MergedCount(Count):
         self._add_input("input")
 
     def merge(self, other: MergedCount) -> None:
-        for pair in other.counts.of.items():
-            self.counts.add(pair)
+        for pair in other.counts.items():
+            self._process(pair)
 
 
 class Lines(d4py.GenericPE):

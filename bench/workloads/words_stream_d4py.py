@@ -30,13 +30,14 @@ class Count(ConsumerPE):
         ConsumerPE.__init__(self)
         self._add_input("input", grouping=[0])
         self.numprocesses = 2
-        self.counts = words.Counts()
+        self.counts: dict[str, int] = {}
 
     def _process(self, pair: tuple[str, int]) -> None:
-        self.counts.add(pair)
+        word, number = pair
+        self.counts[word] = self.counts.get(word, 0) + number
 
     def postprocess(self) -> None:
-        end(self.counts.of)
+        end(self.counts)
 
 
 graph = WorkflowGraph()

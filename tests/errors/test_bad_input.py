@@ -50,6 +50,16 @@ CASES = [
     Case(name="no workflow", argv="run", says=("d4py run", "WORKFLOW", "--help")),
     Case(name="two workflows", argv="run good.py other.py", says=("'other.py'", "d4py run --help")),
     Case(name="an option without its value", argv="run good.py -n", says=("-n/--processes", "expected one argument", "--help")),
+    Case(
+        name="a billion processes",
+        argv="run good.py --mapping threads -n 1000000000",
+        says=("The plan would have", "instances", "1,048,576 are the most", "-n"),
+    ),
+    Case(
+        name="more workers than the system has descriptors for",
+        argv="run good.py --mapping multi -n 20000 --no-fuse",
+        says=("-n",),
+    ),
     Case(name="zero processes", argv="run good.py -n 0", says=("-n/--processes", "'0'", "at least 1")),
     Case(name="processes that are no number", argv="run good.py -n x", says=("-n/--processes", "'x'", "whole number")),
     Case(name="half a process", argv="run good.py -n 1.5", says=("-n/--processes", "'1.5'", "whole number")),

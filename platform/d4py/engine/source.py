@@ -16,9 +16,9 @@ from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
 
 if TYPE_CHECKING:
-    from d4py.engine.circuit import Circuit
     from collections.abc import Callable, Iterator
 
+    from d4py.engine.circuit import Circuit
     from d4py.engine.link import Journal
     from d4py.graph.inputs import Calls
     from d4py.plan.plan import Instance

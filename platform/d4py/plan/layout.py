@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from d4py.errors import PlanError
 from d4py.graph.check import ordered
 from d4py.graph.pe import GenericPE
 from d4py.plan.allocate import allocate, grouping_of
@@ -14,6 +15,7 @@ from d4py.plan.plan import VERSION, Cell, Channel, Instance, Plan, Route
 if TYPE_CHECKING:
     from d4py.graph.graph import Connection, WorkflowGraph
 
+MOST = 1 << 20  # instances, and channels: a plan is one file that every process reads
 _Copy = tuple[str, int]  # PE id, instance number
 
 
@@ -22,6 +24,7 @@ def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True) -> Plan:
     order = ordered(graph)
     allocation = allocate(graph, processes)
     counts = allocation.counts
+    _bounded(graph, counts)
     crowded = sum(counts.values()) > processes
     joined = _one_to_one(graph, counts) if fuse and crowded else []
     groups = _groups(order, counts, joined)
@@ -34,6 +37,18 @@ def layout_whole(graph: WorkflowGraph) -> Plan:
     counts = {pe.id or "": 1 for pe in graph.pes}
     groups = [[(pe.id or "", 0) for pe in order]]
     return _plan(graph, order, counts, groups, list(graph.connections), 1, ())
+
+
+def _bounded(graph: WorkflowGraph, counts: dict[str, int]) -> None:
+    """Refuse a plan too large to be made: between two PEs every instance may write to every other."""
+    instances = sum(counts.values())
+    channels = sum(counts[_pe(edge.writer).id or ""] * counts[_pe(edge.reader).id or ""] for edge in graph.connections)
+    for number, what in ((instances, "instances"), (channels, "channels")):
+        if number > MOST:
+            raise PlanError(
+                f"The plan would have {number:,} {what}; {MOST:,} are the most.",
+                hint="Ask for fewer processes with -n.",
+            )
 
 
 def placed(plan: Plan, processes: int) -> Plan:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Failure
 from d4py.engine.link import Drain, Event, RunOver
-from d4py.errors import D4pyError, NotPicklable
+from d4py.errors import D4pyError, NotPicklable, PlanError
 from d4py.graph.policy import Policy
 from d4py.items import codec
 from d4py.items.slots import create_file
@@ -56,7 +56,9 @@ class Multi(Mapping):
 
     def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
         """N processes; instances share them where there are more."""
-        return layout(graph, options.processes, fuse=options.fuse)
+        plan = layout(graph, options.processes, fuse=options.fuse)
+        _check_descriptors(len({cell.process for cell in plan.cells}))
+        return plan
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in workers, watched from this process."""
@@ -285,10 +287,25 @@ class _Crew:
     def _descriptors_for(processes: int) -> None:
         """Every two processes may need a socket; allow as many as the system lets us."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        needed = processes * (processes + 3) * 2 + 256
+        needed = _descriptors(processes)
         if soft < needed:
             wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _descriptors(processes: int) -> int:
+    """Return how many descriptors the supervisor may need while it joins every two processes by a socket."""
+    return processes * (processes + 3) * 2 + 256
+
+
+def _check_descriptors(processes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and _descriptors(processes) > hard:
+        most = max(1, int((hard / 2) ** 0.5) - 3)
+        raise PlanError(
+            f"{processes:,} processes would need more sockets than the {hard:,} descriptors that this system allows.",
+            hint=f"Ask for at most {most} with -n, or raise the limit (ulimit -Hn).",
+        )
 
 
 def _neighbours(plan: Plan) -> list[tuple[int, int]]:
