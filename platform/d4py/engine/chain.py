@@ -130,6 +130,7 @@ def _compiled(sinks: tuple[bool, ...], end: str) -> tuple[CodeType, dict[int, in
         add(last, "put(x)")
     elif end == "lane":
         add(last, "buffer.append(x)", "if len(buffer) >= lane.limit:", "    full(lane)")
+    lines.append("            x = y = None")  # a large item must not live on while the next one is made
     lines += [
         "    except RAISED as error:",
         f"        failed(error, index + 1, ({drops}), x)",

@@ -19,13 +19,24 @@ FIRST_CREDIT = 2  # until the reader's speed is known: two frames of one item
 class Outlet:
     """Numbers the frames of a channel, counts its items, keeps what is unacknowledged within the reader's credit."""
 
-    __slots__ = ("channel", "count", "credit", "generation", "item_bytes", "number", "unacked", "unacked_bytes")
+    __slots__ = (
+        "acknowledged",
+        "channel",
+        "count",
+        "credit",
+        "generation",
+        "item_bytes",
+        "number",
+        "unacked",
+        "unacked_bytes",
+    )
 
     def __init__(self, channel: int, generation: int, *, count: int = 0, credit: int = FIRST_CREDIT) -> None:
         self.channel = channel
         self.generation = generation
         self.number = 0
         self.count = count
+        self.acknowledged = count  # items
         self.credit = count + credit
         self.unacked: deque[tuple[int, int, int]] = deque()  # (frame number, items, bytes)
         self.unacked_bytes = 0
@@ -46,7 +57,7 @@ class Outlet:
 
     def frame_limit(self) -> int:
         """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds."""
-        window = self.credit - self.count + sum(entry[1] for entry in self.unacked)
+        window = self.credit - self.acknowledged
         return max(1, min(window // 2, FRAME_ITEMS, FRAME_BYTES // self.item_bytes))
 
     def cut(self, items: list[Any], cause: tuple[int, int] | None = None) -> Frame:
@@ -82,7 +93,9 @@ class Outlet:
     def acknowledge(self, number: int, credit: int) -> None:
         """Take back credit: frames up to `number` are done; items up to `credit` may be sent. Both are absolute."""
         while self.unacked and self.unacked[0][0] <= number:
-            self.unacked_bytes -= self.unacked.popleft()[2]
+            _, items, size = self.unacked.popleft()
+            self.acknowledged += items
+            self.unacked_bytes -= size
         self.credit = max(self.credit, credit)
 
 
@@ -140,6 +153,8 @@ class Lane:
 
     def frame_limit(self) -> int:
         """Return how many items a frame of this lane should have."""
+        if self.choice is Choice.ONE:
+            return self.outlets[0].frame_limit()
         return (max if self.choice is Choice.ANY else min)(outlet.frame_limit() for outlet in self.outlets)
 
     def _targets(self) -> list[Outlet]:

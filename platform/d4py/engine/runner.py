@@ -126,10 +126,11 @@ class Runner(Hooks):
 
     def full(self, lane: Lane) -> None:
         """Cut a lane, and wait for credit while it stays full."""
-        link = self.link
-        if lane.eager and not lane.idle and len(lane.buffer) < lane.frame_limit():
-            now = link.clock()
+        waiting = len(lane.buffer)
+        if lane.eager and not lane.idle and waiting < lane.frame_limit():
+            now = self.link.clock()
             if now < lane.due:
+                lane.limit = 2 * waiting  # a burst: look at the clock again when there are twice as many
                 return
             lane.due = now + _EAGER
             self._serve(0)

@@ -21,6 +21,7 @@ from d4py.errors import D4pyError, NotPicklable, PlanError
 from d4py.graph.policy import Policy
 from d4py.items import codec
 from d4py.items.slots import create_file
+from d4py.mappings import allocator
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import Connection
@@ -325,9 +326,7 @@ def _spawn(workers: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     if workers > 1:
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
             environment.setdefault(name, "1")
-    # By default glibc maps each array above 128 KB afresh and gives it back: page faults cost more than the copy.
-    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
+    environment = {**allocator.ENVIRONMENT, **environment}
     process = subprocess.Popen(
         [sys.executable, "-c", "from d4py.mappings.multi.nursery import main; main()", str(theirs.fileno())],
         pass_fds=[theirs.fileno()],

@@ -11,6 +11,7 @@ from d4py.engine.failure import Abandoned
 from d4py.engine.link import Abandon, Event, Part, Report, RunOver
 from d4py.engine.runner import Runner
 from d4py.errors import StateError
+from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
@@ -57,6 +58,7 @@ class Simple(Mapping):
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in this thread."""
+        keep_large_blocks()
         solo = _Solo(enactment)
         with deep_enough(enactment.plan), caught(wake=solo.interrupted) as solo.stops:
             return solo.run()

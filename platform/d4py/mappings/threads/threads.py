@@ -13,6 +13,7 @@ from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, R
 from d4py.engine.runner import Runner
 from d4py.errors import NotPicklable
 from d4py.items.copying import sized
+from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
@@ -51,6 +52,7 @@ class Threads(Mapping):
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in threads, watched from this one."""
+        keep_large_blocks()
         with deep_enough(enactment.plan):
             return _Crew(enactment).run()
 
