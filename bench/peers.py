@@ -27,8 +27,8 @@ def stream_d4py() -> Path:
     """Return the peer's program; its environment is made where it is missing or was made with other versions."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     venv = cache / "d4py" / "bench" / "stream-d4py"
-    python, stamp = interpreter(), venv / "installed"
-    wanted = "\n".join([python, *requirements()])
+    (python, version), stamp = interpreter(), venv / "installed"
+    wanted = "\n".join([f"python {version}", *requirements()])
     if not stamp.is_file() or stamp.read_text() != wanted:
         print(f"bench: installing {PINNED[0]} into {venv}", file=sys.stderr, flush=True)
         shutil.rmtree(venv, ignore_errors=True)
@@ -40,14 +40,14 @@ def stream_d4py() -> Path:
     return venv / "bin" / "dispel4py"
 
 
-def interpreter() -> str:
-    """Return this Python, or the newest that the peer runs on."""
-    first, last = SUPPORTED
-    if first <= sys.version_info[:2] <= last:
-        return sys.executable
-    for minor in range(last[1], first[1] - 1, -1):
-        if found := shutil.which(f"python3.{minor}"):
-            return found
+def interpreter() -> tuple[str, str]:
+    """Return this Python, or the newest that the peer runs on, and its version."""
+    (major, first), (_, last) = SUPPORTED
+    if SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
+        return sys.executable, f"{major}.{sys.version_info.minor}"
+    for minor in range(last, first - 1, -1):
+        if found := shutil.which(f"python{major}.{minor}"):
+            return found, f"{major}.{minor}"
     raise NoPeer(
         "stream-d4py runs on Python 3.10 to 3.12, and none is here. Install one, or compare without it: --no-peer."
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from bench.workloads.marks import begin, end
 
-ROUNDS = 25_000  # of a generator of random numbers: about 5 ms, in Python, which holds the interpreter's lock
+ROUNDS = 33_000  # of a generator of random numbers: about 5 ms, in Python, which holds the interpreter's lock
 _MASK = 0x7FFFFFFF
 
 Done = tuple[int, float]  # result, CPU seconds

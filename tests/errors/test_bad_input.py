@@ -60,6 +60,31 @@ CASES = [
         argv="run good.py --mapping multi -n 20000 --no-fuse",
         says=("-n",),
     ),
+    Case(
+        name="a misspelt process",
+        argv="run w.py",
+        files=workflow(
+            ONE.removeprefix(HEAD)
+            + "class Add(d4py.GenericPE):\n"
+            "    def __init__(self):\n        super().__init__()\n        self._add_input('input')\n"
+            "    def procces(self, inputs):\n        pass\n"
+            "workflow = one() >> Add()\n"
+        ),
+        says=("PE 'Add' has no process(), but 'procces'", "Define process()"),
+    ),
+    Case(
+        name="a value that has no such element to group by",
+        argv="run w.py --mapping threads -n 4",
+        files=workflow(
+            ONE.removeprefix(HEAD)
+            + "class Add(d4py.GenericPE):\n"
+            "    def __init__(self):\n        super().__init__(numprocesses=2)\n        self._add_input('input', grouping=[0])\n"
+            "    def process(self, inputs):\n        pass\n"
+            "workflow = one() >> Add()\n"
+        ),
+        says=("PE 'one'", "The value 1 cannot be grouped by [0]", "value[element]"),
+        code=3,
+    ),
     Case(name="zero processes", argv="run good.py -n 0", says=("-n/--processes", "'0'", "at least 1")),
     Case(name="processes that are no number", argv="run good.py -n x", says=("-n/--processes", "'x'", "whole number")),
     Case(name="half a process", argv="run good.py -n 1.5", says=("-n/--processes", "'1.5'", "whole number")),
@@ -281,7 +306,7 @@ def test_the_program_says_the_same(name: str, call: Call, here: Path) -> None:
 def test_a_state_that_cannot_be_pickled_is_warned_of_with_the_attribute(call: Call, here: Path) -> None:
     lay(
         workflow(
-            "import threading\nclass A(d4py.IterativePE):\n    def __init__(self):\n        super().__init__()\n        self.guard = threading.Lock()\ng = one() >> A()\n",
+            "import threading\nclass A(d4py.IterativePE):\n    def __init__(self):\n        super().__init__()\n        self.guard = threading.Lock()\n    def _process(self, data):\n        return data\ng = one() >> A()\n",
             ONE,
         )
     )

@@ -21,6 +21,22 @@ class Two(d4py.GenericPE):
         self._add_input("right")
         self._add_output("pair")
 
+    def process(self, inputs: dict[str, Any]) -> None:
+        """Take either."""
+
+
+def test_a_pe_without_a_process_is_warned_of_and_one_that_is_misspelt_refused() -> None:
+    class Silent(d4py.IterativePE):
+        """Does nothing."""
+
+    class Slip(d4py.IterativePE):
+        def _proccess(self, data: int) -> int:
+            return data
+
+    assert check(numbers() >> Silent()) == ["PE 'Silent' has no _process(): what it is sent is dropped."]
+    with pytest.raises(GraphError, match="PE 'Slip' has no _process\\(\\), but '_proccess'"):
+        check(numbers() >> Slip())
+
 
 @d4py.producer
 def numbers(n: int = 3) -> Iterator[int]:

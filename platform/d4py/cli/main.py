@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -45,6 +46,7 @@ COMMANDS = {
 }
 NAMES = [name for group in COMMANDS.values() for name in group]
 INTERRUPTED, BROKEN_PIPE, DEFECT = 130, 141, 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("D4PY_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.errno in FULL:
+            drop_stdout()
+            tell(
+                f"What this command prints cannot be written: {error.strerror}. Make room; d4py list shows how runs ended."
+            )
+            return D4pyError.exit_code
         return defect(error)
 
 

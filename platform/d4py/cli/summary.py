@@ -46,13 +46,13 @@ def show(result: Result, *, output: str = "", machine: bool = False, quiet: bool
     elif not quiet:
         show_text(result, output)
     sys.stdout.flush()
+    if not quiet:
+        for warning in result.warnings:
+            print(f"d4py: warning: {' '.join(warning.split())}", file=sys.stderr)
     if result.exit_code == 3:
         if sys.stderr.isatty() and not machine and not quiet:
             print(file=sys.stderr)
         tell_failure(result)
-    if not quiet:
-        for warning in result.warnings:
-            print(f"d4py: warning: {' '.join(warning.split())}", file=sys.stderr)
 
 
 def show_text(result: Result, output: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d4py.errors import CycleError, GraphError
+from d4py.errors import CycleError, GraphError, did_you_mean
+from d4py.graph.pe import GenericPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from d4py.graph.graph import WorkflowGraph
-    from d4py.graph.pe import GenericPE
 
 _REPLAYS = ("rerun", "spool")
 
@@ -21,9 +21,13 @@ def check(graph: WorkflowGraph, given: Collection[str] = ()) -> list[str]:
     if not graph.pes:
         raise GraphError("The graph has no PE.", hint="Connect PEs: graph.connect(a, 'output', b, 'input').")
     ordered(graph)
+    fed = {id(edge.reader) for edge in graph.connections}
+    warnings: list[str] = []
     for pe in graph.pes:
         _check_numbers(pe)
-    return _unfed(graph, given)
+        if id(pe) in fed:
+            warnings += _unprocessed(pe)
+    return warnings + _unfed(graph, given)
 
 
 def ordered(graph: WorkflowGraph) -> list[GenericPE]:
@@ -48,6 +52,21 @@ def ordered(graph: WorkflowGraph) -> list[GenericPE]:
             hint="A workflow graph must not have cycles.",
         )
     return order
+
+
+def _unprocessed(pe: GenericPE) -> list[str]:
+    """Warn of a PE that is fed but does nothing with what it gets; raise GraphError where its method is misspelt."""
+    own = type(pe)
+    base = next(kind for kind in own.__mro__ if issubclass(kind, GenericPE) and kind.__module__ == GenericPE.__module__)
+    if own is base or own.process is not base.process or own._process is not base._process:
+        return []
+    wanted = "process" if base is GenericPE else "_process"
+    names = [name for kind in own.__mro__ if kind.__module__ != GenericPE.__module__ for name in vars(kind)]
+    near = did_you_mean(wanted, [name for name in names if not name.startswith("__")])
+    if near:
+        near = near.removeprefix("Did you mean ").removesuffix("?")
+        raise GraphError(f"PE {pe.id!r} has no {wanted}(), but {near}.", hint=f"Define {wanted}().")
+    return [f"PE {pe.id!r} has no {wanted}(): what it is sent is dropped."]
 
 
 def _check_numbers(pe: GenericPE) -> None:

@@ -20,6 +20,7 @@ class Stop(Enum):
 
     INTERRUPT = signal.SIGINT
     TERMINATE = signal.SIGTERM
+    HANGUP = signal.SIGHUP
     USER = signal.SIGUSR1
 
 

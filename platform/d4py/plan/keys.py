@@ -78,7 +78,13 @@ def partitioner(key: tuple[object, ...], instances: int) -> Callable[[object], i
     single = key[0] if len(key) == 1 else None
 
     def place(value: object) -> int:
-        found: object = value[single] if single is not None else tuple([value[element] for element in key])  # type: ignore[index]
+        try:
+            found: object = value[single] if single is not None else tuple([value[element] for element in key])  # type: ignore[index]
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            raise PlanError(
+                f"The value {value!r:.60} cannot be grouped by {list(key)!r}: {type(error).__name__}: {error}.",
+                hint="The elements of a grouping are taken as value[element].",
+            ) from None
         try:
             return known[found]
         except KeyError:

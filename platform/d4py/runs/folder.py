@@ -68,7 +68,7 @@ class Folder:
             if (path / "run.json").exists():
                 raise StateError(
                     f"The folder {str(path)!r} already holds a run.",
-                    hint=f"Continue it with d4py resume {path}, or choose another --run-dir.",
+                    hint=f"Continue it with d4py resume {path}, or choose another --run-dir or --run-id.",
                 )
             path.chmod(0o700)  # pickles in it are read back, so nobody else may write here, whatever the umask
             for name in _FOLDERS:

@@ -12,6 +12,7 @@ from d4py.runs.folder import Folder, home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from d4py.runs.state import State
 
@@ -25,16 +26,21 @@ class Entry:
     problem: str = ""
 
 
+def _begun(path: Path) -> float:
+    try:
+        return (path / "run.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def listed_runs() -> Iterator[Entry]:
-    """Yield the runs, newest first; ids sort by time."""
+    """Yield the runs, newest first, by when they were begun: an id may be of the user's own making."""
     where = home()
     try:
-        names = sorted((entry.name for entry in os.scandir(where)), reverse=True)
+        names = sorted((entry.name for entry in os.scandir(where) if not entry.name.startswith(".")), reverse=True)
     except OSError:
         return
-    for name in names:
-        if name.startswith("."):
-            continue
+    for name in sorted(names, key=lambda name: _begun(where / name), reverse=True):
         try:
             yield Entry(name=name, state=Folder(where / name).state())
         except StateError as error:

@@ -54,7 +54,9 @@ class Outputs:
 def write_lines(outputs: Outputs, path: Path) -> int:
     """Write outputs as JSON lines, arrays beside them in an npz; the files appear whole. Return how many there were."""
     arrays: dict[str, Any] = {}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    path = path.resolve()  # a link stays a link
+    special = path.exists() and not path.is_file()  # a device or a pipe is written into, never replaced
+    temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}")
     beside = path.with_suffix(".npz")
     number = 0
     try:
@@ -62,18 +64,25 @@ def write_lines(outputs: Outputs, path: Path) -> int:
             for entry in outputs:
                 file.write(json.dumps(entry._asdict() | {"value": _told(entry.value, arrays, beside.name)}) + "\n")
                 number += 1
+        if arrays and special:
+            raise UsageError(
+                f"The outputs hold arrays, which go into a file beside {str(path)!r}; it is no file.",
+                hint="Name a file with --output.",
+            )
         if arrays:
             import numpy as np
 
             with open(beside, "wb") as stream:
                 np.savez(stream, **arrays)
-        os.replace(temporary, path)
+        if not special:
+            os.replace(temporary, path)
     except OSError as error:
         raise UsageError(
             f"The output file {str(path)!r} cannot be written: {error.strerror}.", hint="Choose another with --output."
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if not special:
+            temporary.unlink(missing_ok=True)
     return number
 
 

@@ -85,16 +85,29 @@ class _Crew:
         self._descriptors_for(len(self.processes))
         self.process, self.nursery = _spawn(len(self.processes))
 
+    def _begin_nursery(self) -> None:
+        """Begin another nursery; workers of the old one end when their line to this process closes."""
+        self.nursery.close()
+        for connection in self.controls.values():
+            connection.socket.close()
+        self.controls = {}
+        self.process.wait()
+        self.process, self.nursery = _spawn(len(self.processes))
+        self._load_workflow()
+
+    def _load_workflow(self) -> None:
+        nursery.send(self.nursery, self.load)
+        answer, _ = nursery.receive(self.nursery)
+        assert isinstance(answer, Loaded)
+        if answer.error is not None:
+            raise answer.error
+
     def run(self) -> Outcome:
         """Start the workers and supervise them to the end."""
         supervisor = self.supervisor
         with caught(wake=self._wake_up) as stops:
             try:
-                nursery.send(self.nursery, self.load)
-                answer, _ = nursery.receive(self.nursery)
-                assert isinstance(answer, Loaded)
-                if answer.error is not None:
-                    raise answer.error
+                self._load_workflow()
                 supervisor.begin()
                 while supervisor.outcome is None:
                     self._serve(supervisor.patience)
@@ -177,7 +190,8 @@ class _Crew:
         try:
             message, _ = nursery.receive(self.nursery)
         except (EOFError, ConnectionResetError):
-            self.supervisor.fail(None, "The process that starts workers was killed.")
+            self._begin_nursery()
+            self.supervisor.died("The process that starts workers was killed.")
             return
         if isinstance(message, Exited) and message.generation == self.generation and self.supervisor.outcome is None:
             self._mourn(message)

@@ -73,7 +73,8 @@ class Nursery:
         self._wake = wake
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        # These go to the whole process group; what follows from them is decided by the supervisor. Workers inherit this.
+        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(kind, signal.SIG_IGN)
 
     def serve(self) -> None:
@@ -133,7 +134,6 @@ class Nursery:
             try:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 for sock in (self.socket, self.woken, self._wake):
                     sock.close()
                 from d4py.mappings.multi.worker import work
