@@ -83,6 +83,18 @@ def test_a_signal_to_the_whole_group_stops_a_run_after_a_checkpoint(tmp_path: Pa
     assert (state.status, state.warnings, state.epoch > 0) == (Status.STOPPED, [], True)
 
 
+def test_a_run_under_nohup_does_not_hear_of_a_closed_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, and children inherit it
+    try:
+        process, run = begun(tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.killpg(process.pid, signal.SIGHUP)
+    process.communicate(timeout=30)
+
+    assert (process.returncode, run.state().status) == (0, Status.DONE)
+
+
 def test_a_run_outlives_the_process_that_starts_its_workers(tmp_path: Path) -> None:
     process, run = begun(tmp_path)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

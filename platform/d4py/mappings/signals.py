@@ -37,7 +37,9 @@ def caught(wake: Callable[[], None] | None = None) -> Iterator[deque[Stop]]:
         if wake is not None:
             wake()
 
-    before = {kind: signal.signal(kind.value, take) for kind in Stop}
+    # What was ignored from outside stays ignored: nohup means it.
+    heard = [kind for kind in Stop if signal.getsignal(kind.value) is not signal.SIG_IGN]
+    before = {kind: signal.signal(kind.value, take) for kind in heard}
     try:
         yield stops
     finally:
