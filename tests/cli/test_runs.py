@@ -279,7 +279,9 @@ def test_list_shows_the_newest_first_and_reads_no_more_than_it_shows(
         folder = home() / f"b{number:04d}"
         folder.mkdir()
         (folder / "state.json").write_text(json.dumps({**state, "run": folder.name}))
-    (home() / "b0999" / "run.json").write_text("{}")
+        (folder / "run.json").write_text("{}")
+        begun = time.time() + 1 + number
+        os.utime(folder / "run.json", (begun, begun))
     (home() / "b0999" / "state.json").write_text("{")
     read: list[str] = []
     whole = Folder.state

@@ -162,7 +162,10 @@ def test_a_flipped_bit_is_found_by_the_check_of_the_compression(tmp_path: Path) 
             lambda p: scan(str(p / "full"), start_ns=DAY.ns + 10_000 * NANO),
             r"in the time asked for; it has XX\.A\.00\.HHZ",
         ),
-        (lambda p: scan(str(p / "notes")), r"it has no readable waveform; name another path"),
+        (
+            lambda p: scan(str(p / "notes")),
+            r"it has no readable waveform there; mend start and end, or name another path",
+        ),
     ],
 )
 def test_a_path_without_the_data_says_what_it_holds_and_what_to_do(

@@ -157,6 +157,22 @@ def test_a_retried_source_in_front_of_a_chain_skips_what_was_sent() -> None:
     assert (code, values) == (0, [1, 2, 3, 4, 5, 6])
 
 
+def test_a_source_whose_later_try_fails_earlier_still_skips_all_that_was_sent() -> None:
+    fails_after = iter((5, 2, 99))
+
+    @d4py.producer
+    def shaky() -> Iterator[int]:
+        end = next(fails_after)
+        for number in range(8):
+            if number == end:
+                raise OSError("once more")
+            yield number
+
+    code, values, _, _ = outcome(shaky() >> plus(), "simple", on_error={"shaky": "retry:3@0.001"})
+
+    assert (code, values) == (0, [1, 2, 3, 4, 5, 6, 7, 8])
+
+
 def test_a_chain_of_a_thousand_functions_runs() -> None:
     graph = numbers(n=3) >> plus()
     for _ in range(999):

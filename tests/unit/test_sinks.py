@@ -11,6 +11,7 @@ import pytest
 
 import d4py
 from d4py import mappings
+from d4py.engine.coordinator import Coordinator, MakeCommit
 from d4py.graph.files import CommittedFiles
 from d4py.runs import Folder, Status
 
@@ -153,6 +154,18 @@ class Saving(d4py.ConsumerPE):
 
     def commit(self, epoch: int) -> None:
         self.files.commit(epoch)
+
+
+def test_the_last_commit_has_a_number_above_every_barrier_that_a_cell_may_have_passed() -> None:
+    coordinator = Coordinator([0, 1], [0])
+    list(coordinator.due())
+    list(coordinator.part(1, 0, 1, "passed"))
+    list(coordinator.final(1, 0, "end of 0"))
+
+    (made,) = coordinator.final(1, 1, "end of 1")
+
+    assert isinstance(made, MakeCommit)
+    assert (made.commit.epoch, made.commit.final) == (2, True)
 
 
 def test_committing_again_does_nothing(tmp_path: Path) -> None:

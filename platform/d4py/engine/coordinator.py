@@ -187,7 +187,8 @@ class Coordinator:
         if self.committing is not None:
             return
         if len(self.finals) == len(self.cells):
-            self.newest = max(self.newest, self.epoch) + (0 if self.epoch else 1)
+            # Above every barrier that a cell may have passed: sinks count what came after it to the next epoch.
+            self.newest = max(self.newest, self.epoch) + 1
             commit = Commit(self.generation, self.newest, dict(self.finals), final=True)
         elif self.epoch and all(cell in self.parts or cell in self.finals for cell in self.cells):
             commit = Commit(self.generation, self.epoch, {**self.finals, **self.parts})

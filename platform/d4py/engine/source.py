@@ -294,7 +294,7 @@ class Source:
         if self._tries < policy.retries:
             hooks.pause(policy.backoff * 2**self._tries)
             self._tries += 1
-            self.skip, self._stream, self.calling = self.writes, None, False
+            self.skip, self._stream, self.calling = max(self.skip, self.writes), None, False
             return
         if not policy.quarantine:
             hooks.fail(failure)

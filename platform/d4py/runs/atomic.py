@@ -31,10 +31,15 @@ def write_json(path: Path, data: Any, *, durable: bool = True) -> None:
 
 def create(path: Path, data: bytes) -> None:
     """Create a file that must not exist yet; raise FileExistsError if it does."""
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # whole, and only if there is none
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

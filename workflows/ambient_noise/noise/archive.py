@@ -141,7 +141,7 @@ def scan(
             + (
                 f"{', '.join(held[:5])}{' ...' if len(held) > 5 else ''}; mend channels, start or end."
                 if held
-                else "no readable waveform; name another path."
+                else "no readable waveform there; mend start and end, or name another path."
             )
         )
     return Catalogue(epochs=tuple(sorted(chosen, key=lambda e: (e.channel, e.start_ns, e.path))), report=report)

@@ -272,7 +272,7 @@ class _Crew:
         connection = self.controls[process]
         connection.send(codec.encode_control(order))
         while connection.waiting and not connection.closed:
-            select.select([], [connection], [], 1.0)
+            _await_event(connection, select.POLLOUT, 1.0)
             connection.flush()
 
     def _await_exits(self) -> None:
@@ -280,7 +280,10 @@ class _Crew:
         until = time.monotonic() + _GRACE
         open_ends: Sequence[Connection] = list(self.controls.values())
         while open_ends and (left := until - time.monotonic()) > 0:
-            select.select(open_ends, [], [], left)
+            poller = select.poll()  # select() refuses descriptors above 1,023
+            for connection in open_ends:
+                poller.register(connection, select.POLLIN)
+            poller.poll(left * 1000)
             for connection in open_ends:
                 for _ in connection.receive():
                     pass
@@ -306,6 +309,12 @@ class _Crew:
         if soft < needed:
             wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _await_event(connection: Connection, event: int, seconds: float) -> None:
+    poller = select.poll()
+    poller.register(connection, event)
+    poller.poll(seconds * 1000)
 
 
 def _descriptors(processes: int) -> int:

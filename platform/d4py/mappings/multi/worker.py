@@ -127,7 +127,9 @@ class Worker:
         """Send a message to the supervisor, whole."""
         self.control.send(codec.encode_control(message))
         while self.control.waiting and not self.control.closed:
-            select.select([], [self.control], [])
+            poller = select.poll()
+            poller.register(self.control, select.POLLOUT)
+            poller.poll()
             self.control.flush()
 
     def pump(self, wait: float) -> None:
