@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Failure
 from d4py.engine.link import Drain, Event, RunOver
-from d4py.errors import D4pyError, NotPicklable, PlanError
+from d4py.errors import D4pyError, NotPicklable
 from d4py.graph.policy import Policy
 from d4py.items import codec
 from d4py.items.slots import create_file
@@ -25,6 +25,7 @@ from d4py.mappings import allocator
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import Connection
+from d4py.mappings.multi.descriptors import check, needed_for
 from d4py.mappings.multi.orders import AskItem, Exited, Fork, Interrupt, Item, KillAll, Load, Loaded, Poison, Tell
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
@@ -58,7 +59,7 @@ class Multi(Mapping):
     def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
         """N processes; instances share them where there are more."""
         plan = layout(graph, options.processes, fuse=options.fuse)
-        _check_descriptors(len({cell.process for cell in plan.cells}))
+        check(len({cell.process for cell in plan.cells}))
         return plan
 
     def enact(self, enactment: Enactment) -> Outcome:
@@ -305,7 +306,7 @@ class _Crew:
     def _descriptors_for(processes: int) -> None:
         """Every two processes may need a socket; allow as many as the system lets us."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        needed = _descriptors(processes)
+        needed = needed_for(processes)
         if soft < needed:
             wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
@@ -315,21 +316,6 @@ def _await_event(connection: Connection, event: int, seconds: float) -> None:
     poller = select.poll()
     poller.register(connection, event)
     poller.poll(seconds * 1000)
-
-
-def _descriptors(processes: int) -> int:
-    """Return how many descriptors the supervisor may need while it joins every two processes by a socket."""
-    return processes * (processes + 3) * 2 + 256
-
-
-def _check_descriptors(processes: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and _descriptors(processes) > hard:
-        most = max(1, int((hard / 2) ** 0.5) - 3)
-        raise PlanError(
-            f"{processes:,} processes would need more sockets than the {hard:,} descriptors that this system allows.",
-            hint=f"Ask for at most {most} with -n, or raise the limit (ulimit -Hn).",
-        )
 
 
 def _neighbours(plan: Plan) -> list[tuple[int, int]]:
