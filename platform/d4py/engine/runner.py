@@ -87,6 +87,7 @@ class Runner(Hooks):
         self.merging = Merging(self.circuit)
         self.work = 0.0  # seconds per item, smoothed
         self.stopping = False
+        self._refresh = False  # credit has come: lanes are to look at their limits
         self.over = False
         self.turn = 0
         self.sinks = Sinks(self.circuit, self._guarded, epoch)
@@ -365,8 +366,6 @@ class Runner(Hooks):
             self._refresh = False
             for lane in self.circuit.lanes:
                 lane.refresh()
-
-    _refresh = False
 
     def _cut(self, lane: Lane) -> None:
         for frame in lane.cut():

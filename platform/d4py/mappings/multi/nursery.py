@@ -124,6 +124,8 @@ class Nursery:
         except D4pyError as error:
             answer = Loaded(error)
         send(self.socket, answer)
+        # Before the first fork, so that no worker has to import it again.
+        import d4py.mappings.multi.worker  # noqa: F401
 
     def _fork(self, order: Fork, descriptors: list[int]) -> None:
         sys.stdout.flush()
