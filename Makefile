@@ -1,6 +1,7 @@
 # Everything is one command. `make` lists them.
 #   PYTHON=python3.12   the interpreter .venv is made with       SUITE="unit errors"   which suites
 #   ARGS="-k rewind"    more arguments for what is started
+#   N=5000 SEED=abc     how many faults, and which
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -9,10 +10,10 @@ BIN := .venv/bin
 OUTPUT ?= demo
 CORES = $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: help setup demo test check format bench explore clean
+.PHONY: help setup demo test check format bench bench-faults explore faults clean
 
 help:  ## list the commands (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make .venv with everything a developer needs (PYTHON=python3.12 to choose)
 	@scripts/setup dev
@@ -35,8 +36,14 @@ format: setup  ## format, and mend what lint can mend
 bench: setup  ## d4py, plain Python and its peers side by side, as ratios
 	@$(BIN)/python bench/run.py $(ARGS)
 
+bench-faults: setup  ## workers killed in d4py and its peers: what is lost, what is done again
+	@$(BIN)/python bench/faults.py $(ARGS)
+
 explore: setup  ## explore the engine's states with large bounds (minutes)
 	@$(BIN)/python tests/explore/explore.py --large $(ARGS)
+
+faults: setup  ## deal N faults to real runs, and cut 50 off (N=150; SEED=..., ARGS="--case 7" to play one again)
+	@$(BIN)/python tests/faults/faults.py $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:  ## remove what these commands left in this folder
 	@rm -rf .venv build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

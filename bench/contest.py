@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All contestants of a case, in turn, several times; the ratios are of runs that were made side by side."""
+"""All contestants of a case, in turn, several times; comparisons are of runs that were made side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.cases import PEER, PLAIN, START, Case, Contestant
-from bench.measure import Time, measure
+from bench.cases import OURS, Case, Contestant, Kind
+from bench.measure import Figures, measure
+from bench.peers import PEERS, STREAM
+
+Told = Callable[[str], None]
+_WARM = (Kind.START, Kind.WHOLE, Kind.IMPORT)  # once uncounted, so that byte code and files are there for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +26,9 @@ class Spread:
     most: float
 
     @classmethod
-    def of(cls, values: list[float]) -> Spread | None:
-        """Return the spread of some values; of none, nothing."""
-        return cls(median=median(values), least=min(values), most=max(values)) if values else None
+    def of(cls, values: list[float]) -> Spread:
+        """Return the spread of some values."""
+        return cls(median=median(values), least=min(values), most=max(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,42 +36,71 @@ class Score:
     """What came of one contestant."""
 
     contestant: Contestant
-    seconds: Spread
-    share: Spread | None  # of the plain loop's rate
-    factor: Spread | None  # over stream-d4py's rate, with the same mapping
-    efficiency: Spread | None
+    items: int
+    figures: dict[str, Spread]
 
 
-def compete(case: Case, *, repeats: int, items: int, peer: Path | None) -> Iterator[str | list[Score]]:
-    """Run every contestant once a round. Yields what was just run, and at last the scores."""
-    contestants = [contestant for contestant in case.contestants if contestant.system != PEER or peer is not None]
-    times: dict[str, list[Time]] = {contestant.name: [] for contestant in contestants}
-    if case.kind == START:  # once uncounted, so that byte code and files are in place for all
-        for contestant in contestants:
-            measure(case, contestant, items=items, peer=peer)
-    for number in range(repeats):
-        for contestant in contestants:
-            time = measure(case, contestant, items=items, peer=peer)
-            times[contestant.name].append(time)
-            yield f"{case.key} {number + 1}/{repeats} {contestant.name}: {1000 * time.seconds:.0f} ms"
-    yield [score(contestant, times) for contestant in contestants]
+def compete(
+    case: Case, *, rounds: int, items: int, peers: Mapping[str, Path], seconds: float, told: Told
+) -> list[Score]:
+    """Run every contestant once a round. told: hears what was just run."""
+    present = [
+        one for one in case.contestants if one.system in peers or one.system not in {peer.name for peer in PEERS}
+    ]
+    numbers = {one.name: max(1, int(items * one.part)) for one in present}
+    kept: dict[str, list[Figures]] = {one.name: [] for one in present}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        homes = {one.name: Path(folder) / str(index) for index, one in enumerate(present) if one.known}
+
+        def once(one: Contestant) -> Figures:
+            name = one.name
+            return measure(case, one, items=numbers[name], peers=peers, seconds=seconds, home=homes.get(name))
+
+        for one in present:
+            if one.known or case.kind in _WARM:
+                once(one)
+        for number in range(rounds):
+            this: dict[str, Figures] = {}
+            for one in present:
+                this[one.name] = once(one)
+                told(f"{case.key} {number + 1}/{rounds} {one.name}: {brief(this[one.name])}")
+            for one in present:
+                kept[one.name].append(this[one.name] | compared(case, one, present, this))
+    return [Score(contestant=one, items=numbers[one.name], figures=spreads(kept[one.name])) for one in present]
 
 
-def score(contestant: Contestant, times: dict[str, list[Time]]) -> Score:
-    """Compare a contestant's runs with the others' of the same round."""
-    mine = times[contestant.name]
-    seconds = Spread.of([time.seconds for time in mine])
-    assert seconds is not None
-    rival = next((name for name in times if name.startswith(f"{PEER} {contestant.peer_mapping}")), None)
-    return Score(
-        contestant=contestant,
-        seconds=seconds,
-        share=ratio(times[PLAIN], mine),
-        factor=ratio(times[rival], mine) if rival and contestant.system not in (PEER, PLAIN) else None,
-        efficiency=Spread.of([time.efficiency for time in mine if time.efficiency is not None]),
-    )
+def compared(case: Case, one: Contestant, present: list[Contestant], this: Mapping[str, Figures]) -> Figures:
+    """Compare a contestant with the first, and ours with the peers, within a round."""
+    mine, first = this[one.name], this[present[0].name]
+    found: Figures = {}
+    if case.against == "share":
+        found["share"] = mine["rate"] / first["rate"]
+    elif case.against == "cost":
+        found["cost"] = first["rate"] / mine["rate"] - 1
+    elif case.against == "CPU":
+        found["CPU"] = mine["CPU us an item"] / first["CPU us an item"]
+    elif case.against:
+        found[case.against] = mine["ms"] - first["ms"]
+    if one.system == OURS:
+        for peer in PEERS:
+            rivals = [this[rival.name] for rival in present if rival.system == peer.name and fair(rival, one)]
+            if rivals and "rate" in mine:
+                found[f"over {peer.name}"] = mine["rate"] / max(rival["rate"] for rival in rivals)
+            elif rivals and "ms" in mine:
+                found[f"over {peer.name}"] = min(rival["ms"] for rival in rivals) / mine["ms"]
+    return found
 
 
-def ratio(other: list[Time], mine: list[Time]) -> Spread | None:
-    """Return how many times as fast as the other, round by round."""
-    return Spread.of([theirs.seconds / ours.seconds for theirs, ours in zip(other, mine, strict=True)])
+def fair(rival: Contestant, ours: Contestant) -> bool:
+    """Whether two are to be compared: stream-d4py with the same mapping, in one process or over several; others at their best."""
+    return rival.system != STREAM or rival.alone == ours.alone
+
+
+def spreads(runs: list[Figures]) -> dict[str, Spread]:
+    """Return the spread of each figure over the rounds."""
+    return {name: Spread.of([run[name] for run in runs]) for name in runs[0]}
+
+
+def brief(figures: Figures) -> str:
+    """Return figures in one line."""
+    return ", ".join(f"{name} {value:,.4g}" for name, value in figures.items() if name != "rate")

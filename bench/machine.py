@@ -6,12 +6,13 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.peers import requirements
+from bench.peers import PEERS
 
 
-def machine(*, peer: bool) -> dict[str, str]:
+def machine(*, peers: Iterable[str], missing: Mapping[str, str]) -> dict[str, str]:
     """Describe this machine and what is compared on it."""
     import numpy as np
     from threadpoolctl import threadpool_info
@@ -30,7 +31,9 @@ def machine(*, peer: bool) -> dict[str, str]:
         "blas": "; ".join(blas) or "none",
         "load before": load(),
     }
-    return {**facts, "peer": ", ".join(requirements())} if peer else facts
+    compared = [pin for peer in PEERS if peer.name in set(peers) for pin in peer.pins]
+    facts["peers"] = ", ".join(compared) or "none"
+    return facts | {f"without {name}": reason for name, reason in missing.items()}
 
 
 def load() -> str:

@@ -1,121 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of one contestant: its command, its marks, its time; an answer that is wrong ends the benchmark."""
+"""The figures of one run of one contestant, read from its marks; an answer that is wrong ends the benchmark."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.cases import OURS, PLAIN, START, Case, Contestant
+from bench.cases import PLAIN, Case, Contestant, Kind
+from bench.commands import ROOT, command
+from bench.growth import Watched
+from bench.running import Ran, WrongRun, run
 
-ROOT = Path(__file__).resolve().parents[1]
-WORKLOADS = ROOT / "bench" / "workloads"
-PATIENCE_S = 300
-LEFT_OUT = {"PYTHONDONTWRITEBYTECODE"}  # byte code is kept, as it is where users have installed both
-
-
-class WrongRun(RuntimeError):
-    """A contestant failed, or its answer is wrong."""
+Figures = dict[str, float]
+_TIMES = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \| (\s*)d4py$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Time:
-    """How long one run took."""
-
-    seconds: float
-    efficiency: float | None = None  # CPU time of the tasks over workers x wall time
-
-
-def measure(case: Case, contestant: Contestant, *, items: int, peer: Path | None) -> Time:
-    """Run it once, check what came out, and return how long it took."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "marks"
-        environment = {
-            **{name: value for name, value in os.environ.items() if name not in LEFT_OUT},
+def measure(
+    case: Case,
+    contestant: Contestant,
+    *,
+    items: int,
+    peers: Mapping[str, Path],
+    seconds: float = 0.0,
+    home: Path | None = None,
+) -> Figures:
+    """Run it once, check what came out, and return its figures. seconds: how long memory is watched. home: what it keeps from run to run."""
+    watched = Watched(seconds) if case.kind is Kind.GROWTH else None
+    ran = run(
+        command(case, contestant, peers, items=items),
+        {
             "BENCH_ITEMS": str(items),
-            "BENCH_MARKS": str(file),
-            "PYTHONPATH": str(ROOT),  # nothing else: the peer must not find our modules in the place of its own
-            "XDG_STATE_HOME": scratch,
-        }
-        began = time.monotonic()
-        done = subprocess.run(
-            command(case, contestant, peer),
-            check=False,
-            env=environment,
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-        spent = time.monotonic() - began
-        if done.returncode:
-            raise WrongRun(
-                f"{contestant.name} on {case.key} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}"
-            )
-        marks = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-    if case.kind == START:
-        return started(case, contestant, marks, began, spent)
-    passes = [timed(case, contestant, part, items) for part in split(marks)]
+            "BENCH_VARIANT": case.variant,
+            "PYTHONPATH": str(ROOT),  # nothing else: peers must not find our modules in the place of their own
+            **({"XDG_STATE_HOME": str(home)} if home else {}),
+        },
+        watched=contestant.watched,
+        watch=watched,
+    )
+    if ran.code and (watched is None or watched.ended):
+        raise WrongRun(f"{contestant.name} on {case.key} ended with {ran.code}: {(ran.err or ran.out)[-2000:]}")
+    if watched is not None:
+        return grown(case, contestant, ran, items, watched)
+    if case.kind is Kind.ANSWERS:
+        return answered(case, contestant, ran, items)
+    if case.kind is Kind.WHOLE:
+        return planned(case, contestant, ran, items)
+    return started(case, contestant, ran) if case.kind is Kind.START else imported(contestant, ran)
+
+
+def answered(case: Case, contestant: Contestant, ran: Ran, items: int) -> Figures:
+    """Return the figures of the middle pass; only the plain loop makes more than one."""
+    passes = [timed(case, contestant, marks, items) for marks in split(ran.marks)]
     if not passes:
-        raise WrongRun(f"{contestant.name} on {case.key} made no item: {(done.stderr or done.stdout)[-2000:]}")
-    middle = median(one.seconds for one in passes)
-    return next(one for one in sorted(passes, key=lambda one: one.seconds) if one.seconds >= middle)
-
-
-def command(case: Case, contestant: Contestant, peer: Path | None) -> list[str]:
-    """Return what a user would type."""
-    file = WORKLOADS / case.workload
-    if contestant.system == PLAIN:
-        return (
-            [sys.executable, "-c", "pass"]
-            if case.kind == START
-            else [sys.executable, f"{WORKLOADS / 'loop.py'}", case.workload]
-        )
-    if contestant.system == OURS:
-        program = Path(sys.executable).with_name("d4py")
-        style = ["--set", f"style={contestant.style}"] if contestant.style else []
-        return [
-            str(program),
-            "run",
-            f"{file}_d4py.py",
-            "--mapping",
-            contestant.mapping,
-            "-n",
-            str(contestant.processes),
-            *style,
-        ]
-    number = ["-n", str(contestant.processes)] if contestant.mapping != "simple" else []
-    return [str(peer), contestant.mapping, f"{file}_stream_d4py.py", *number]
+        raise WrongRun(f"{contestant.name} on {case.key} made no item: {(ran.err or ran.out)[-2000:]}")
+    middle = median(one["s"] for one in passes)
+    return next(one for one in sorted(passes, key=lambda one: one["s"]) if one["s"] >= middle)
 
 
 def split(marks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return the marks of each pass; only the plain loop makes more than one."""
+    """Return the marks of each pass."""
     starts = [at for at, mark in enumerate(marks) if "begin" in mark]
     return [marks[start:stop] for start, stop in zip(starts, [*starts[1:], len(marks)], strict=True)]
 
 
-def timed(case: Case, contestant: Contestant, marks: list[dict[str, Any]], items: int) -> Time:
+def timed(case: Case, contestant: Contestant, marks: list[dict[str, Any]], items: int) -> Figures:
     """Check one pass; its time is from the first item made to the last sink's end."""
-    begin, *ends = marks
+    begin, *others = marks
+    ends = [mark for mark in others if "end" in mark]
     check(case, contestant, joined(case, contestant, [end["answer"] for end in ends]), items)
     seconds = max(end["end"] for end in ends) - begin["begin"]
-    cpu = sum(end["cpu"] for end in ends)
-    return Time(seconds=seconds, efficiency=cpu / contestant.workers / seconds if cpu else None)
+    figures = {"s": seconds, "ms": 1000 * seconds, "rate": items / seconds}
+    if case.unit:
+        figures[case.unit] = figures["rate"] * case.per_item
+    if cpu := sum(mark.get("cpu", 0.0) for mark in others):
+        figures["efficiency"] = cpu / contestant.workers / seconds
+        figures["CPU us an item"] = 1e6 * cpu / items
+    for end in ends:
+        figures |= end.get("figures", {})
+    return figures
 
 
 def joined(case: Case, contestant: Contestant, answers: list[Any]) -> Any:
-    """Return the answer that several sinks gave in parts, each with keys of its own."""
-    if len(answers) == 1:
-        return answers[0]
+    """Return the answer that several sinks gave in parts: numbers to add, or counts, each with keys of its own."""
+    if not answers:
+        raise WrongRun(f"{contestant.name} on {case.key} left no answer.")
+    if not isinstance(answers[0], dict):
+        return sum(answers)
     whole: dict[str, int] = {}
     for answer in answers:
         if shared := whole.keys() & answer.keys():
@@ -126,16 +101,48 @@ def joined(case: Case, contestant: Contestant, answers: list[Any]) -> Any:
 
 def check(case: Case, contestant: Contestant, got: Any, items: int) -> None:
     """Compare an answer with the one that is known."""
-    right = importlib.import_module(f"bench.workloads.{case.workload}").answer(items)
+    known = importlib.import_module(f"bench.workloads.{case.workload}").answer
+    right = known(items, case.variant) if case.variant else known(items)
     if got != right:
         raise WrongRun(f"{contestant.name} on {case.key} gave {str(got)[:100]}; right is {str(right)[:100]}.")
 
 
-def started(case: Case, contestant: Contestant, marks: list[dict[str, Any]], began: float, spent: float) -> Time:
+def started(case: Case, contestant: Contestant, ran: Ran) -> Figures:
     """Return the time to the first result; of a program without one, to its end."""
     if contestant.system == PLAIN:
-        return Time(seconds=spent)
-    results = [mark for mark in marks if "end" in mark]
+        return {"ms": 1000 * ran.seconds}
+    results = [mark for mark in ran.marks if "end" in mark]
     if [mark["answer"] for mark in results] != [1]:
         raise WrongRun(f"{contestant.name} on {case.key} gave {results}; right is one result, 1.")
-    return Time(seconds=results[0]["end"] - began)
+    return {"ms": 1000 * (results[0]["end"] - ran.began)}
+
+
+def planned(case: Case, contestant: Contestant, ran: Ran, items: int) -> Figures:
+    """Return the time of a whole command, which plans so many PEs."""
+    made = len({instance["pe"] for instance in json.loads(ran.out)["instances"]})
+    if made != items:
+        raise WrongRun(f"{contestant.name} on {case.key} planned {made} PEs; right is {items}.")
+    return {"ms": 1000 * ran.seconds}
+
+
+def imported(contestant: Contestant, ran: Ran) -> Figures:
+    """Return what the import took by Python's own account, which bare Python does not have, and by the clock."""
+    figures = {"ms": 1000 * ran.seconds}
+    if contestant.system != PLAIN:
+        found = _TIMES.search(ran.err)
+        if found is None:
+            raise WrongRun(f"Python did not tell how long the import took: {ran.err[-500:]}")
+        figures["import ms"] = int(found[2]) / 1000
+    return figures
+
+
+def grown(case: Case, contestant: Contestant, ran: Ran, items: int, watched: Watched) -> Figures:
+    """Return how the writer's memory grew; the answer of a run that ended by itself is checked."""
+    if watched.ended:
+        check(
+            case, contestant, joined(case, contestant, [mark["answer"] for mark in ran.marks if "end" in mark]), items
+        )
+    figures = watched.figures()
+    if not figures:
+        raise WrongRun(f"{contestant.name} on {case.key} was over before it could be watched.")
+    return figures

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The peer's own environment: made once, kept in the user's cache, outside any checkout."""
+"""The peers' own environments: each made once, kept in the user's cache, outside any checkout."""
 
 from __future__ import annotations
 
@@ -8,55 +8,82 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-SUPPORTED = ((3, 10), (3, 12))  # stream-d4py runs on these, from the one to the other
-PINNED = ("stream-d4py==2.9.1", "networkx==3.4.2", "redis==8.1.0")
+STREAM, BYTEWAX, RAY = "stream-d4py", "Bytewax", "Ray"
 
 
 class NoPeer(RuntimeError):
-    """The peer can't be had; one line with a remedy."""
+    """A peer can't be had; one line with the reason."""
 
 
-def requirements() -> list[str]:
-    """Return what the peer is installed with: NumPy as here, so that both sum with the same code."""
-    return [*PINNED, f"numpy=={importlib.metadata.version('numpy')}"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A system to compare with, and how it is had."""
+
+    name: str
+    pins: tuple[str, ...]
+    oldest: int = 10  # Python 3.x that it runs on, from the one to the other
+    newest: int = 12
+
+    @property
+    def requirements(self) -> list[str]:
+        """What it is installed with: NumPy as here, so that all sum with the same code."""
+        return [*self.pins, f"numpy=={importlib.metadata.version('numpy')}"]
+
+    @property
+    def folder(self) -> Path:
+        """Where its environment is."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cache / "d4py" / "bench" / self.name.lower()
 
 
-def stream_d4py() -> Path:
-    """Return the peer's program; its environment is made where it is missing or was made with other versions."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    venv = cache / "d4py" / "bench" / "stream-d4py"
-    (python, version), stamp = interpreter(), venv / "installed"
-    wanted = "\n".join([f"python {version}", *requirements()])
+PEERS = (
+    Peer(name=STREAM, pins=("stream-d4py==2.9.1", "networkx==3.4.2", "redis==8.1.0")),
+    Peer(name=BYTEWAX, pins=("bytewax==0.21.1",)),
+    Peer(name=RAY, pins=("ray==2.60.0",), newest=13),
+)
+
+
+def installed(peer: Peer) -> Path:
+    """Return the folder of a peer's programs; its environment is made where it is missing or was made with other versions."""
+    (python, version), stamp = interpreter(peer), peer.folder / "installed"
+    wanted = "\n".join([f"python {version}", *peer.requirements])
     if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"bench: installing {PINNED[0]} into {venv}", file=sys.stderr, flush=True)
-        shutil.rmtree(venv, ignore_errors=True)
-        run([python, "-m", "venv", str(venv)])
-        run(
-            [str(venv / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", *requirements()]
-        )
+        print(f"bench: installing {peer.pins[0]} into {peer.folder}", file=sys.stderr, flush=True)
+        shutil.rmtree(peer.folder, ignore_errors=True)
+        run([python, "-m", "venv", str(peer.folder)])
+        pip = [str(peer.folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        run([*pip, *peer.requirements])
         stamp.write_text(wanted)
-    return venv / "bin" / "dispel4py"
+    return peer.folder / "bin"
 
 
-def interpreter() -> tuple[str, str]:
+def interpreter(peer: Peer) -> tuple[str, str]:
     """Return this Python, or the newest that the peer runs on, and its version."""
-    (major, first), (_, last) = SUPPORTED
-    if SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
-        return sys.executable, f"{major}.{sys.version_info.minor}"
-    for minor in range(last, first - 1, -1):
-        if found := shutil.which(f"python{major}.{minor}"):
-            return found, f"{major}.{minor}"
-    raise NoPeer(
-        "stream-d4py runs on Python 3.10 to 3.12, and none is here. Install one, or compare without it: --no-peer."
-    )
+    if (3, peer.oldest) <= sys.version_info[:2] <= (3, peer.newest):
+        return sys.executable, f"3.{sys.version_info.minor}"
+    for minor in range(peer.newest, peer.oldest - 1, -1):
+        if found := shutil.which(f"python3.{minor}"):
+            return found, f"3.{minor}"
+    raise NoPeer(f"it runs on Python 3.{peer.oldest} to 3.{peer.newest}, and none is here")
 
 
 def run(command: list[str]) -> None:
     """Run a step of the installation."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise NoPeer(
-            f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}. Mend that, or compare without: --no-peer."
-        )
+        raise NoPeer(f"{' '.join(command)} failed: {' '.join(done.stderr.split())[-300:]}")
+
+
+def at_hand() -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the folders of the programs of all peers that can be had, and why the others can't."""
+    found: dict[str, Path] = {}
+    missing: dict[str, str] = {}
+    for peer in PEERS:
+        try:
+            found[peer.name] = installed(peer)
+        except NoPeer as error:
+            missing[peer.name] = str(error)
+    return found, missing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed and kept: ratios first, with their goals and bounds."""
+"""What is printed and kept: goals first, then each case with its ratios and bounds."""
 
 from __future__ import annotations
 
@@ -7,77 +7,94 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bench.cases import START, Case
+from bench.cases import Case, Goal, Kind
 from bench.contest import Score, Spread
+from bench.peers import PEERS
 
 ABOUT = """# Side by side
 
-Ratios of runs made in turn on one machine: plain Python, stream-d4py, d4py, and again. Each is the median over the rounds, with its least and most;
-a ratio is taken within a round. More is faster. In (a) to (d) all are timed by the same two marks, which the workload itself leaves, on the
-machine's one clock: from just before the source makes its first item until the last sink has its last item and is told of the end. Start-up of
-the interpreter and of the processes before the first item is not in it; processes that are still starting then are. The plain loop calls the same
-functions. (e) runs from the start of the command to the first result; its plain Python is `python -c pass`, to its end, and
-each runs once before it counts. Every answer is checked.
+Runs made in turn on one machine: plain Python, peers, d4py, and again. Each figure is the median over the rounds, with its least and most; a ratio is taken
+within a round. Every answer is checked.
+
+A *share* is of the rate of a plain loop that calls the same functions. Rates are timed by two marks, which the workload itself leaves, on the machine's one
+clock: from just before the source makes its first item until the last sink has its last item and is told of the end. Start-up of the interpreter and of the
+processes before the first item is not in it; processes that are still starting then are. Slow contestants do fewer items; rates are compared. d4py runs with
+default settings: counts, books, progress and checkpoints are on, and metrics are served. "start" runs from the start of the command to the first result;
+its plain Python is `python -c pass`, to its end. *Efficiency* is the CPU time of the tasks over workers times wall time (at most the cores).
 """
 
+Found = list[tuple[Case, list[Score]]]
 
-def document(machine: Mapping[str, str], scores: list[tuple[Case, int, list[Score]]], repeats: int) -> str:
+
+def document(machine: Mapping[str, str], found: Found, rounds: int) -> str:
     """Return all of it as Markdown."""
     facts = "\n".join(f"- {name}: {value}" for name, value in machine.items())
-    parts = [ABOUT, f"Rounds: {repeats}.\n\n{facts}\n"]
-    return "\n".join(parts + [table(case, items, found) for case, items, found in scores])
+    parts = [ABOUT, f"Rounds: {rounds}, where a table does not say otherwise.\n\n{facts}\n", goals(found)]
+    return "\n".join(parts + [table(case, scores, rounds) for case, scores in found])
 
 
-def table(case: Case, items: int, scores: list[Score]) -> str:
-    """Return one case as Markdown."""
-    efficiency = any(score.efficiency for score in scores)
-    columns = [
-        "",
-        "share of plain Python",
-        "over stream-d4py",
-        *(["efficiency"] if efficiency else []),
-        "goal",
-        "reached",
-        "ms",
-        case.unit,
-    ]
-    count = f"{items:,}: " if case.kind != START else ""
-    lines = [f"## ({case.key}) {count}{case.title}", "", row(columns), row(["---"] * len(columns))]
-    for score in scores:
-        goal, reached = aim(score)
-        cells = [score.contestant.name, told(score.share), told(score.factor)]
-        cells += [told(score.efficiency)] if efficiency else []
-        cells += [
-            goal,
-            reached,
-            f"{1000 * score.seconds.median:,.0f}",
-            figures(items * case.per_item / score.seconds.median),
-        ]
-        lines.append(row(cells))
+def goals(found: Found) -> str:
+    """Return all goals and how far each was reached."""
+    lines = ["## Goals", "", row(["", "who", "figure", "must", "moonshot", "measured", "reached"]), row(["---"] * 7)]
+    for case, scores in found:
+        for score in scores:
+            for goal in score.contestant.goals:
+                spread = score.figures[goal.figure]
+                cells = [
+                    case.key,
+                    score.contestant.name,
+                    goal.figure,
+                    bound(goal, goal.must),
+                    bound(goal, goal.moonshot),
+                ]
+                lines.append(row([*cells, told(spread), goal.reached(spread.median)]))
     return "\n".join(lines) + "\n"
 
 
-def aim(score: Score) -> tuple[str, str]:
-    """Return a contestant's goals, and whether the medians reach them."""
-    contestant = score.contestant
-    goals = [
-        (f"share >= {contestant.share}", contestant.share, score.share),
-        (f">= {contestant.factor}x", contestant.factor, score.factor),
-        (f"efficiency >= {contestant.efficiency}", contestant.efficiency, score.efficiency),
-    ]
-    known = [(text, wanted, found) for text, wanted, found in goals if wanted is not None]
-    judged = [found.median >= wanted for _, wanted, found in known if found is not None]
-    return ", ".join(text for text, _, _ in known), ("yes" if all(judged) else "no") if judged else ""
+def table(case: Case, scores: list[Score], rounds: int) -> str:
+    """Return one case as Markdown."""
+    known = {name for score in scores for name in score.figures}
+    peers = [f"over {peer.name}" for peer in PEERS]
+    wanted = [case.against, *peers, *case.columns, case.unit, "ms" if case.kind is Kind.ANSWERS else ""]
+    columns = [name for name in dict.fromkeys(wanted) if name in known]
+    lines = [f"## {case.key}: {case.title}", ""]
+    if case.rounds is not None and case.rounds != rounds:
+        lines += [f"Rounds: {case.rounds}.", ""]
+    several = max(score.items for score in scores) > 1
+    heads = ["", *(["items"] if several else []), *columns, "goals"]
+    lines += [row(heads), row(["---"] * len(heads))]
+    for score in scores:
+        cells = [score.contestant.name, *([f"{score.items:,}"] if several else [])]
+        cells += [told(score.figures.get(name)) for name in columns]
+        lines.append(row([*cells, aims(score)]))
+    return "\n".join(lines) + "\n"
+
+
+def aims(score: Score) -> str:
+    """Return a contestant's goals, and how far the medians reach them."""
+    return ", ".join(
+        f"{goal.figure} {bound(goal, goal.must)}: {goal.reached(score.figures[goal.figure].median)}"
+        for goal in score.contestant.goals
+    )
+
+
+def bound(goal: Goal, value: float | None) -> str:
+    """Return what a figure is to reach."""
+    return "" if value is None else f"{'<=' if goal.most else '>='} {figures(value)}"
 
 
 def told(spread: Spread | None) -> str:
     """Return a median and its bounds."""
-    return f"**{figures(spread.median)}** ({figures(spread.least)} to {figures(spread.most)})" if spread else ""
+    if spread is None:
+        return ""
+    if spread.least == spread.most:
+        return f"**{figures(spread.median)}**"
+    return f"**{figures(spread.median)}** ({figures(spread.least)} to {figures(spread.most)})"
 
 
 def figures(value: float) -> str:
     """Return three figures."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def row(cells: list[str]) -> str:
@@ -85,14 +102,26 @@ def row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def data(machine: Mapping[str, str], scores: list[tuple[Case, int, list[Score]]], repeats: int) -> dict[str, Any]:
+def data(machine: Mapping[str, str], found: Found, rounds: int) -> dict[str, Any]:
     """Return all of it for JSON."""
     cases = {
         case.key: {
             "title": case.title,
-            "items": items,
-            "contestants": {score.contestant.name: {**asdict(score), "reached": aim(score)[1]} for score in found},
+            "rounds": case.rounds or rounds,
+            "contestants": {score.contestant.name: kept(score) for score in scores},
         }
-        for case, items, found in scores
+        for case, scores in found
     }
-    return {"version": 1, "machine": dict(machine), "repeats": repeats, "cases": cases}
+    return {"version": 2, "machine": dict(machine), "rounds": rounds, "cases": cases}
+
+
+def kept(score: Score) -> dict[str, Any]:
+    """Return a score for JSON."""
+    return {
+        "items": score.items,
+        "figures": {name: asdict(spread) for name, spread in score.figures.items()},
+        "goals": [
+            {**asdict(goal), "reached": goal.reached(score.figures[goal.figure].median)}
+            for goal in score.contestant.goals
+        ],
+    }

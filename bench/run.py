@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare d4py with plain Python and with stream-d4py, side by side: run.py [--only a,b] [--repeats N] [--quick] [--no-peer] [--output FOLDER].
+"""Compare d4py with plain Python and its peers, side by side: run.py [--only chain,arrays] [--rounds N] [--quick] [--no-peers] [--output FOLDER].
 
 Prints ratios, and writes them to results.md and results.json: beside this file after a whole run, else only where --output says.
 """
@@ -9,53 +9,59 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.cases import CASES, Case
+from bench.cases import Case
 from bench.contest import Score, compete
 from bench.machine import load, machine
-from bench.measure import WrongRun
-from bench.peers import NoPeer, stream_d4py
+from bench.peers import at_hand
+from bench.programme import CASES
 from bench.report import data, document
+from bench.running import WrongRun
 
-REPEATS = 5
+ROUNDS = 5
+QUICK_S = 2.0  # that memory is watched, where only the answers count
 
 
 def main() -> int:
     arguments = read()
+    began = time.monotonic()
+    alone = arguments.no_peers or arguments.quick
+    peers, missing = ({}, {}) if alone else at_hand()
+    facts = machine(peers=peers, missing=missing)
+    rounds = 1 if arguments.quick else arguments.rounds
     try:
-        peer = None if arguments.no_peer or arguments.quick else stream_d4py()
-        facts = machine(peer=peer is not None)
-        repeats = 1 if arguments.quick else arguments.repeats
-        found = []
-        for case in CASES:
-            if case.key in arguments.only:
-                items = max(1, case.items // 10) if arguments.quick else case.items
-                found.append((case, items, play(case, items, repeats, peer)))
-        facts["load after"] = load()
-    except (NoPeer, WrongRun) as error:
+        found = [
+            (case, play(case, rounds, peers, quick=arguments.quick)) for case in CASES if case.key in arguments.only
+        ]
+    except WrongRun as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    text = document(facts, found, repeats)
+    facts["load after"] = load()
+    facts["minutes"] = f"{(time.monotonic() - began) / 60:.1f}"
+    text = document(facts, found, rounds)
     print(text)
-    whole = peer is not None and len(found) == len(CASES)
+    whole = not alone and len(found) == len(CASES)
     if folder := arguments.output or (Path(__file__).parent if whole else None):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.md").write_text(text)
-        (folder / "results.json").write_text(json.dumps(data(facts, found, repeats), indent=2) + "\n")
+        (folder / "results.json").write_text(json.dumps(data(facts, found, rounds), indent=1) + "\n")
     return 0
 
 
-def play(case: Case, items: int, repeats: int, peer: Path | None) -> list[Score]:
+def play(case: Case, rounds: int, peers: dict[str, Path], *, quick: bool) -> list[Score]:
     """Let a case be played; tell what goes on."""
-    scores: list[Score] = []
-    for told in compete(case, repeats=repeats, items=items, peer=peer):
-        if isinstance(told, str):
-            print(told, file=sys.stderr, flush=True)
-        else:
-            scores = told
-    return scores
+    return compete(
+        case,
+        rounds=min(rounds, case.rounds or rounds),
+        items=case.tiny if quick else case.items,
+        peers=peers,
+        seconds=QUICK_S if quick else case.seconds,
+        told=lambda line: print(line, file=sys.stderr, flush=True),
+    )
 
 
 def read() -> argparse.Namespace:
@@ -73,22 +79,22 @@ def read() -> argparse.Namespace:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
         return int(text)
 
-    parser = argparse.ArgumentParser(description="Compare d4py with plain Python and stream-d4py, side by side.")
+    parser = argparse.ArgumentParser(description="Compare d4py with plain Python and its peers, side by side.")
     parser.add_argument(
         "--only",
         type=some,
         default=keys,
-        metavar="a,b",
-        help=f"cases: {', '.join(f'{case.key} {case.title}' for case in CASES)}",
+        metavar="NAME,NAME",
+        help="; ".join(f"{case.key}: {case.title.replace('%', '%%')}" for case in CASES),
     )
-    parser.add_argument("--repeats", type=count, default=REPEATS, metavar="N", help=f"rounds (default: {REPEATS})")
+    parser.add_argument("--rounds", type=count, default=ROUNDS, metavar="N", help=f"rounds (default: {ROUNDS})")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round with a tenth of the items and without the peer: does it run, are the answers right?",
+        help="one round with few items and without the peers: does it run, are the answers right?",
     )
     parser.add_argument(
-        "--no-peer", action="store_true", help="without stream-d4py, which is otherwise installed into the user's cache"
+        "--no-peers", action="store_true", help="without the peers, which are otherwise installed into the user's cache"
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results.md and results.json go")
     return parser.parse_args()

@@ -10,7 +10,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +109,9 @@ def declared() -> str:
     from d4py.mappings.base import Guarantees
 
     rows = []
-    for field in fields(Guarantees):
-        cells = [f"{getattr(get(name).guarantees, field.name)}<br>`{proof(field.name, name)}`" for name in MAPPINGS]
-        rows.append([f"**{TITLES[field.name]}**", *cells])
+    for field in Guarantees._fields:
+        cells = [f"{getattr(get(name).guarantees, field)}<br>`{proof(field, name)}`" for name in MAPPINGS]
+        rows.append([f"**{TITLES[field]}**", *cells])
     return table(["", *(f"`{name}`" for name in MAPPINGS)], rows)
 
 

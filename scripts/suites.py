@@ -37,7 +37,9 @@ class Suite:
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
+    Suite(name="connectors", budget=180, test=60),
     Suite(name="explore", budget=420, test=240),
+    Suite(name="faults", budget=360, test=300),
     Suite(name="cli", budget=240, test=60),
     Suite(name="errors", budget=240, test=60),
     Suite(name="flagship", budget=360, test=180),

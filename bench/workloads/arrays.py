@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from bench.workloads.marks import begin, end
@@ -18,6 +18,15 @@ def arrays(items: int) -> Iterator[Array]:
     begin()
     for number in range(items):
         yield np.full(VALUES, float(number))
+
+
+def filled(items: int, empty: Callable[..., Array]) -> Iterator[Array]:
+    """Yield the same arrays, computed in memory that somebody else gives."""
+    begin()
+    for number in range(items):
+        array = empty(VALUES, np.float64)
+        array.fill(number)
+        yield array
 
 
 class Sum:

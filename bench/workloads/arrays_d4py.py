@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays from one PE to another, in d4py: the short form, and classes with write()."""
+"""Arrays from one PE to another, in d4py: the short form, classes with write(), and arrays computed in shared memory."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from bench.workloads import arrays
 from bench.workloads.marks import end, items
 
@@ -33,8 +34,13 @@ class Arrays(d4py.GenericPE):
             self.write("output", array)
 
 
+class InPlace(Arrays):
+    def process(self, inputs: dict[str, Any]) -> None:
+        for array in arrays.filled(items(), getattr(self, "empty", np.empty)):
+            self.write("output", array)
+
+
 def configure(style: str = "functions") -> d4py.WorkflowGraph:
-    if style == "classes":
-        return Arrays() >> Total()
-    made = d4py.producer(arrays.arrays)
-    return made(items=items()) >> Total()
+    if style == "functions":
+        return d4py.producer(arrays.arrays)(items=items()) >> Total()
+    return (InPlace() if style == "in place" else Arrays()) >> Total()

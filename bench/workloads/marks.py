@@ -18,13 +18,18 @@ def items() -> int:
 
 
 def begin() -> None:
-    """The first item is about to be made."""
-    _leave(begin=time.monotonic())
+    """The first item is about to be made, by this process."""
+    _leave(begin=time.monotonic(), process=os.getpid())
 
 
-def end(answer: Any, *, cpu: float = 0.0) -> None:
-    """One sink has its last item. cpu: seconds that the tasks themselves took."""
-    _leave(end=time.monotonic(), answer=answer, cpu=cpu)
+def spent(cpu: float) -> None:
+    """A worker is done: so many seconds of CPU time, its own or those of its tasks."""
+    _leave(cpu=cpu)
+
+
+def end(answer: Any, *, cpu: float = 0.0, **figures: float) -> None:
+    """One sink has its last item. cpu: seconds that the tasks themselves took. figures: what the sink has measured."""
+    _leave(end=time.monotonic(), answer=answer, cpu=cpu, figures=figures)
 
 
 def _leave(**mark: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks of about 5 ms on two workers, in d4py: the short form, and classes with write()."""
+"""Tasks of about 5 ms on some workers, in d4py: the short form, and classes with write()."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Work(d4py.GenericPE):
     stateless = True
 
     def __init__(self) -> None:
-        super().__init__(numprocesses=2)
+        super().__init__()
         self._add_input("input")
         self._add_output("output")
 
@@ -45,9 +45,7 @@ class Work(d4py.GenericPE):
         self.write("output", tasks.work(inputs["input"]))
 
 
-def configure(style: str = "functions") -> d4py.WorkflowGraph:
-    if style == "classes":
-        return Numbers() >> Work() >> Total()
-    work = d4py.iterative(tasks.work)()
-    work.numprocesses = 2
-    return d4py.producer(tasks.numbers)(items=items()) >> work >> Total()
+def configure(style: str = "functions", workers: int = 2) -> d4py.WorkflowGraph:
+    work = Work() if style == "classes" else d4py.iterative(tasks.work)()
+    work.numprocesses = workers
+    return (Numbers() if style == "classes" else d4py.producer(tasks.numbers)(items=items())) >> work >> Total()

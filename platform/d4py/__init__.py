@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from d4py.connectors.files import CommittedFiles
 from d4py.errors import D4pyError
 from d4py.graph import (
     CompositePE,
@@ -19,7 +20,6 @@ from d4py.graph import (
     iterative,
     producer,
 )
-from d4py.graph.files import CommittedFiles
 
 if TYPE_CHECKING:
     from d4py.mappings import Result

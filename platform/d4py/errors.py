@@ -81,9 +81,44 @@ class UnknownRun(D4pyError, LookupError):
 class NotPicklable(D4pyError, TypeError):
     """A PE, an item or a state cannot be sent to another process."""
 
+    record: tuple[int, str] | None = None  # of an output: the rank of its instance, and its name
+
 
 class StateError(D4pyError, RuntimeError):
     """A run's folder cannot be used as asked (changed code, other version, still running)."""
+
+
+class Superseded(StateError):
+    """Another process has taken the run over: what is in its folder is no longer this one's to change."""
+
+
+class DiskError(D4pyError, OSError):
+    """A file of a run cannot be written. The run stands at its last checkpoint."""
+
+    exit_code = 5
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> DiskError:
+        """Say which file, why, and what to do about it."""
+        import errno
+
+        remedies = {errno.EFBIG: "Raise the limit of file sizes (ulimit -f).", errno.EIO: "Check the disk."}
+        return cls(
+            f"{path} cannot be written: {error.strerror or error}.", hint=remedies.get(error.errno or 0, "Make room.")
+        )
+
+    @property
+    def reason(self) -> str:
+        """The whole, as part of a sentence."""
+        return str(self).rstrip(".")
+
+
+class ConnectorError(D4pyError, OSError):
+    """A source or a sink cannot use its file, table or address."""
+
+
+class BadRecord(D4pyError, ValueError):
+    """A line or a row is not what a source or a sink takes."""
 
 
 class WorkflowFailed(D4pyError, RuntimeError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every benchmark runs and its answers are right. How fast is not asserted here, and the peer is not installed."""
+"""Every benchmark runs and its answers are right. How fast is not asserted here, and no peer is installed."""
 
 from __future__ import annotations
 
@@ -13,26 +13,34 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.cases import CASES, OURS, PEER, PLAIN, Case, Contestant
-from bench.contest import compete, ratio
-from bench.measure import ROOT, Time, WrongRun, check, joined, timed
-from bench.workloads import arrays, ints, tasks, words
+from bench.cases import OURS, PLAIN, Case, Contestant, Goal
+from bench.commands import ROOT, command
+from bench.contest import Spread, compared, compete, fair, spreads
+from bench.growth import Watched
+from bench.measure import check, joined, timed
+from bench.peers import BYTEWAX, PEERS, STREAM, Peer, at_hand
+from bench.programme import CASES, CHAIN, TASKS
+from bench.report import aims
+from bench.running import WrongRun, run
+from bench.workloads import arrays, ints, many, tasks, words
 
-INTS = CASES[0]
 SOMEONE = Contestant(system=PLAIN)
+RIVALS = {peer.name for peer in PEERS}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
 def test_a_benchmark_runs_and_its_answers_are_right(case: Case, tmp_path: Path) -> None:
-    command = [sys.executable, "bench/run.py", "--quick", "--only", case.key, "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    argv = [sys.executable, "bench/run.py", "--quick", "--only", case.key, "--output", str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
     kept: dict[str, Any] = json.loads((tmp_path / "results.json").read_text())
     assert list(kept["cases"]) == [case.key]
     scores = kept["cases"][case.key]["contestants"]
-    assert list(scores) == [contestant.name for contestant in case.contestants if contestant.system != PEER]
-    assert all(score["seconds"]["median"] > 0 and score["share"]["median"] > 0 for score in scores.values())
+    assert list(scores) == [contestant.name for contestant in case.contestants if contestant.system not in RIVALS]
+    for contestant in case.contestants:
+        if contestant.system not in RIVALS:
+            assert {goal.figure for goal in contestant.goals} <= set(scores[contestant.name]["figures"])
     assert (tmp_path / "results.md").read_text().strip() == done.stdout.strip()
 
 
@@ -43,44 +51,123 @@ def test_the_known_answers_are_what_the_work_gives() -> None:
             counts.add(pair)
 
     assert words.answer(300) == counts.of
-    assert tasks.answer(3) == sum(tasks.drawn(number) for number in range(3))
+    assert tasks.answer(3) == sum(tasks.drawn(number, tasks.ROUNDS) for number in range(3))
+    assert tasks.answer(2, "skewed") == tasks.drawn(0, 279_650) + tasks.drawn(1, 5_593)
     assert ints.answer(4) == 1 + 3 + 5 + 7
     assert arrays.answer(3) == 100_000 * (0 + 1 + 2)
+    assert many.answer(3) == 0 + 2 + 4
 
 
 def test_a_wrong_answer_ends_the_benchmark() -> None:
-    with pytest.raises(WrongRun, match=r"plain Python on a gave 15; right is 16\."):
-        check(INTS, SOMEONE, 15, 4)
+    with pytest.raises(WrongRun, match=r"plain Python on chain gave 15; right is 16\."):
+        check(CHAIN, SOMEONE, 15, 4)
 
 
 def test_a_key_at_two_counters_ends_the_benchmark() -> None:
     with pytest.raises(WrongRun, match="two counters have the key 'b'"):
-        joined(INTS, SOMEONE, [{"a": 1, "b": 1}, {"b": 1}])
+        joined(CHAIN, SOMEONE, [{"a": 1, "b": 1}, {"b": 1}])
+
+
+def test_sums_of_several_sinks_are_added() -> None:
+    assert joined(CHAIN, SOMEONE, [4, 5]) == 9
 
 
 def test_time_is_from_the_first_item_to_the_last_sinks_end() -> None:
-    marks = [{"begin": 10.0}, {"end": 12.0, "answer": 16, "cpu": 3.0}]
+    marks: list[dict[str, Any]] = [
+        {"begin": 10.0, "process": 7},
+        {"cpu": 1.0},
+        {"end": 12.0, "answer": 16, "cpu": 2.0, "figures": {"p50 us": 9.0}},
+    ]
 
-    assert timed(INTS, Contestant(system=OURS, workers=2), marks, 4) == Time(seconds=2.0, efficiency=0.75)
+    figures = timed(CHAIN, Contestant(system=OURS, workers=2), marks, 4)
+
+    assert figures == {
+        "s": 2.0,
+        "ms": 2000.0,
+        "rate": 2.0,
+        "items/s": 2.0,
+        "efficiency": 0.75,
+        "CPU us an item": 750_000.0,
+        "p50 us": 9.0,
+    }
 
 
-def test_a_ratio_is_taken_within_a_round() -> None:
-    theirs = [Time(seconds=4.0), Time(seconds=30.0), Time(seconds=6.0)]
-    found = ratio(theirs, [Time(seconds=2.0), Time(seconds=10.0), Time(seconds=1.0)])
+def test_a_comparison_is_made_within_a_round() -> None:
+    plain, ours = SOMEONE, Contestant(system=OURS, mapping="multi", processes=2)
+    peers = [Contestant(system=STREAM, mapping=mapping) for mapping in ("simple", "multi")]
+    this = {
+        plain.name: {"rate": 10.0},
+        peers[0].name: {"rate": 8.0},
+        peers[1].name: {"rate": 2.0},
+        ours.name: {"rate": 4.0},
+    }
 
-    assert found is not None
-    assert (found.median, found.least, found.most) == (3.0, 2.0, 6.0)
+    assert compared(CHAIN, ours, [plain, *peers, ours], this) == {"share": 0.4, f"over {STREAM}": 2.0}
+    assert fair(Contestant(system=BYTEWAX), ours)
+
+
+def test_a_figure_is_told_by_its_median_and_its_bounds() -> None:
+    assert spreads([{"share": 3.0}, {"share": 1.0}, {"share": 7.0}]) == {
+        "share": Spread(median=3.0, least=1.0, most=7.0)
+    }
+
+
+def test_a_goal_is_reached_from_the_right_side() -> None:
+    share = Goal(figure="share", must=0.6, moonshot=0.9)
+    delay = Goal(figure="p50 us", must=100, moonshot=40, most=True)
+
+    assert [share.reached(value) for value in (0.59, 0.6, 0.9)] == ["no", "must", "moonshot"]
+    assert [delay.reached(value) for value in (101, 100, 40)] == ["no", "must", "moonshot"]
 
 
 def test_contestants_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.contest.measure", lambda *_, **__: Time(seconds=1.0))
-    told = [line for line in compete(INTS, repeats=2, items=1, peer=None) if isinstance(line, str)]
+    monkeypatch.setattr("bench.contest.measure", lambda *_, **__: {"rate": 1.0, "s": 1.0})
+    told: list[str] = []
+    compete(CHAIN, rounds=2, items=1, peers={}, seconds=0, told=told.append)
 
-    names = [contestant.name for contestant in INTS.contestants if contestant.system != PEER]
+    names = [contestant.name for contestant in CHAIN.contestants if contestant.system not in RIVALS]
     assert [line.split(" ", 2)[2].partition(":")[0] for line in told] == names + names
 
 
-def test_every_contestant_has_a_name_of_its_own() -> None:
+def test_memory_is_compared_with_its_size_after_two_seconds() -> None:
+    watched = Watched(20.0)
+    watched.samples = [(0.0, 5_000_000), (2.0, 10_000_000), (19.0, 12_000_000), (20.0, 11_000_000)]
+
+    assert watched.figures() == {"growth": 1.2, "MB at first": 10.0, "MB at most": 12.0, "s": 20.0}
+
+
+def test_a_command_on_a_terminal_finds_one(tmp_path: Path) -> None:
+    ran = run([sys.executable, "-c", "import sys; print(sys.stderr.isatty(), sys.argv[1])"], {}, watched=True)
+
+    assert (ran.code, ran.out) == (0, "True --metrics\n")
+
+
+def test_a_peer_that_cannot_be_installed_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Peer(name="Relic", pins=("relic==1",), oldest=1, newest=1)
+    monkeypatch.setattr("bench.peers.PEERS", (old,))
+
+    assert at_hand() == ({}, {"Relic": "it runs on Python 3.1 to 3.1, and none is here"})
+
+
+def test_every_contestant_has_a_name_and_a_command_of_its_own() -> None:
     for case in CASES:
         names = [contestant.name for contestant in case.contestants]
+        lines = [
+            (
+                contestant.known,
+                str(contestant.watched),
+                *command(case, contestant, dict.fromkeys(RIVALS, Path("/programs")), items=1),
+            )
+            for contestant in case.contestants
+        ]
         assert len(set(names)) == len(names)
+        assert len(set(lines)) == len(lines)
+
+
+def test_the_table_says_of_each_goal_whether_it_is_reached() -> None:
+    from bench.contest import Score
+
+    one = Contestant(system=OURS, goals=TASKS.contestants[-1].goals)
+    score = Score(contestant=one, items=1, figures={"efficiency": Spread(median=0.96, least=0.9, most=0.97)})
+
+    assert aims(score) == "efficiency >= 0.95: must"

@@ -5,22 +5,21 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Call, command, environment
+from tests.cli.conftest import Call, command
+from tests.cli.terminal import ESCAPE, on_a_terminal
 
 from d4py.cli import progress
 from d4py.cli.progress import View, feeders, told
 from d4py.graph.load import find, load
 from d4py.mappings import Options, get
 
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
 
 SLOW = """
 import time
@@ -37,26 +36,6 @@ def fragile(x: int) -> int:
 
 workflow = Events() >> fragile()
 """
-
-
-def on_a_terminal(line: str, **more: str) -> tuple[int, str]:
-    """Run the program with a terminal as its stdout and stderr; return its exit code and all that was drawn."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command(line), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(COLUMNS="100", LINES="30", **more)
-    )
-    os.close(theirs)
-    drawn = b""
-    while True:
-        try:
-            data = os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not data:
-            break
-        drawn += data
-    os.close(ours)
-    return process.wait(), drawn.decode()
 
 
 def test_the_summary_of_a_run(call: Call) -> None:
@@ -191,9 +170,8 @@ def test_a_live_display_is_drawn_on_a_terminal_and_taken_away(here: Path) -> Non
     assert code == 0
     assert "slow on simple" in ESCAPE.sub("", drawn)
     assert "━" in drawn
-    assert "\x1b[1A" in drawn  # it moves up to draw anew
     assert COLOUR.search(drawn)
-    assert "done in" in ESCAPE.sub("", drawn[drawn.rindex("\x1b[2K") :])
+    assert ESCAPE.sub("", drawn[drawn.rindex("\x1b[2K") :]).startswith("done in")
 
 
 @pytest.mark.parametrize(

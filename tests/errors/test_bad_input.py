@@ -331,7 +331,7 @@ def test_a_value_that_cannot_travel_is_told_with_its_pe_and_type(call: Call, her
 
     assert told.code == 3
     assert told.err.startswith(
-        "d4py: error: PE 'locks', instance locks, call 0: NotPicklable: A value of type lock cannot be sent"
+        "d4py: error: PE 'locks', instance locks, what it wrote on 'output': NotPicklable: A value of type lock cannot be sent"
     )
     assert "plain data, arrays" in told.err.splitlines()[0]
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from desk import Parts
 from keys import Key, key
-from shell import Effect, NeedChoice, Part, Rules, Shell, Violation
+from rules import NeedChoice, Part, Rules, Violation
+from shell import Effect, Shell
 from systems import System
 
 from d4py.items import Frame
@@ -149,9 +150,13 @@ class Cells:
         """Return the number of a frame."""
         return self.sheets.of(key(frame), frame)
 
-    def begin(self, place: int, generation: int, part: Part | None, before: int | None) -> int:
-        """Return a cell that begins from its part. before: what it was in an older generation."""
-        shell = self.rules.born(self.system, self.system.places[place], generation, part)
+    def hear(self, cell: int, epoch: int) -> int:
+        """Return a cell that was told of a commit."""
+        return self._local(("hear", cell, epoch), cell, lambda shell: shell.hear(epoch), False)[0][0]
+
+    def begin(self, place: int, generation: int, part: Part | None, epoch: int, before: int | None) -> int:
+        """Return a cell that begins from its part of the commit of an epoch. before: what it was in an older generation."""
+        shell = (self.rules.shell or Shell)(self.rules, self.system, self.system.places[place], generation, part, epoch)
         if before is not None and not self.rules.truncates:
             shell.out = dict(self.shells.values[before].out)
         return self.shell(shell)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from shell import Part, Violation
-from systems import System, rank
+from rules import Part, Violation
+from systems import PE, System, rank
 
 Parts = Mapping[int, Part]  # of a commit, by cell
 
@@ -43,7 +43,7 @@ def _check_books(system: System, parts: Parts) -> None:
         if (channel in read.ended) != wrote.finished:
             raise Violation(f"A commit in which {names[0]} and {names[1]} disagree on whether it ended.")
         values = parts[reader].out.get(channel, ())
-        if system.places[reader].pe.kind == "sink" and read.read[channel] != len(values):
+        if system.places[reader].pe.reads_last and read.read[channel] != len(values):
             raise Violation(
                 f"A commit whose books are wrong: {names[1]} counts {read.read[channel]} items of channel {channel}, "
                 f"and has {values}."
@@ -61,23 +61,23 @@ def _check_items(system: System, parts: Parts) -> None:
             written[place.pe.name] = parts[place.index].position or 0
     expected = system.expected(written, frozenset(ended))
     for pe in system.pes:
-        found = _read(system, parts, pe.name, pe.kind)
+        found = _read(system, parts, pe)
         if found is not None and found != expected[pe.name]:
             raise Violation(f"Committed: {pe.name} has {_told(found)}; it should have {_told(expected[pe.name])}.")
 
 
-def _read(system: System, parts: Parts, name: str, kind: str) -> Counter[int] | None:
+def _read(system: System, parts: Parts, pe: PE) -> Counter[int] | None:
     """Return what the instances of a PE have read, where their parts say so."""
     found: Counter[int] = Counter()
     for place in system.places:
-        if place.pe.name != name:
+        if place.pe is not pe:
             continue
         part = parts[place.index]
-        if kind == "sink" and part.seen is not None and part.seen != part.out:
+        if pe.reads_last and part.seen is not None and part.seen != part.out:
             raise Violation(f"Committed: {place.name} has seen {part.seen} and spooled {part.out}.")
-        if kind == "sink":
+        if pe.reads_last:
             found.update(value for values in part.out.values() for value in values)
-        elif kind == "total" and part.seen is not None:
+        elif pe.kind == "total" and part.seen is not None:
             found.update(value for values in part.seen.values() for value in values)
         else:
             return None

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from shell import Effect, Op, Part, Rules, Shell
+from defect import defect
+from rules import Part, Rules
+from shell import Effect, Op, Shell
+from sink_defects import SINK_DEFECTS
 from systems import Place, System, chain, diamond, fan_in, fan_out, made
 
 from d4py.engine.cell import CellMachine, Counters, MissingFrame, Step
@@ -18,16 +20,6 @@ from d4py.items import Frame, Kind
 _KILL_ALL = {"zombies": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defect:
-    """A broken rule, a system in which it shows, and words of the violation."""
-
-    name: str
-    rules: Rules
-    system: System
-    shows: str
-
-
 class AcknowledgesFirst(Shell):
     def run(self, frame: Frame) -> tuple[Op, ...]:
         *before, done = super().run(frame)
@@ -35,8 +27,10 @@ class AcknowledgesFirst(Shell):
 
 
 class CreditLost(Shell):
-    def __init__(self, rules: Rules, system: System, place: Place, generation: int, part: Part | None) -> None:
-        super().__init__(rules, system, place, generation, part)
+    def __init__(
+        self, rules: Rules, system: System, place: Place, generation: int, part: Part | None, epoch: int
+    ) -> None:
+        super().__init__(rules, system, place, generation, part, epoch)
         if generation > 1:
             for outlet in self.machine.outlets.values():
                 outlet.credit = outlet.count
@@ -45,15 +39,19 @@ class CreditLost(Shell):
 
 
 class CountersForgotten(Shell):
-    def __init__(self, rules: Rules, system: System, place: Place, generation: int, part: Part | None) -> None:
+    def __init__(
+        self, rules: Rules, system: System, place: Place, generation: int, part: Part | None, epoch: int
+    ) -> None:
         if part is not None:
             part = replace(part, counters=Counters(ended=part.counters.ended, finished=part.counters.finished))
-        super().__init__(rules, system, place, generation, part)
+        super().__init__(rules, system, place, generation, part, epoch)
 
 
 class StateForgotten(Shell):
-    def __init__(self, rules: Rules, system: System, place: Place, generation: int, part: Part | None) -> None:
-        super().__init__(rules, system, place, generation, part)
+    def __init__(
+        self, rules: Rules, system: System, place: Place, generation: int, part: Part | None, epoch: int
+    ) -> None:
+        super().__init__(rules, system, place, generation, part, epoch)
         self.seen = {}
 
 
@@ -242,10 +240,6 @@ class NeverGivesUp(Coordinator):
         return super().died(reason)
 
 
-def _defect(name: str, system: System, shows: str, **rules: Any) -> Defect:
-    return Defect(name=name, rules=Rules(**rules), system=system, shows=shows)
-
-
 _CHAIN = made("chain", chain(2, "map"))
 _CHAIN_QUIET = made("chain", chain(3, "map"), crashes=0, free=True)
 _TWO = made("two sources", fan_in(2, 1), crashes=0)
@@ -253,79 +247,81 @@ _TWO_CRASH = made("two sources", fan_in(1, 1), **_KILL_ALL)
 _KEYS = made("fan-out", fan_out(2, "key"))
 
 DEFECTS = (
-    _defect("acknowledge before sending", _CHAIN_QUIET, "its writer has credit for 1", shell=AcknowledgesFirst),
-    _defect("credit lost in a crash", _CHAIN, "can't end", shell=CreditLost),
-    _defect("more credit than there is room", _CHAIN_QUIET, "beyond its credit", inlet=GrantsTwice),
-    _defect("commit before all parts", _CHAIN, "has the parts of cells", coordinator=CommitsEarly),
-    _defect(
+    defect("acknowledge before sending", _CHAIN_QUIET, "its writer has credit for 1", shell=AcknowledgesFirst),
+    defect("credit lost in a crash", _CHAIN, "can't end", shell=CreditLost),
+    defect("more credit than there is room", _CHAIN_QUIET, "beyond its credit", inlet=GrantsTwice),
+    defect("commit before all parts", _CHAIN, "has the parts of cells", coordinator=CommitsEarly),
+    defect(
         "commit known before it is durable",
         made("coordinator", chain(1, "map"), coordinator_crashes=1, **_KILL_ALL),
         "disk does not say so",
         durable_first=False,
     ),
-    _defect(
+    defect(
         "end without counting",
         made("emptied", chain(2, "map"), credit=2, crashes=0, fault="empty"),
         "books do not balance",
         machine=EndsUncounted,
     ),
-    _defect("end with the first writer", _TWO, "disagree on whether it ended", machine=EndsWithTheFirst),
-    _defect("barrier not aligned", _TWO, "books do not balance", machine=NotAligned),
-    _defect("an end mark does not align", _TWO, "can't end", machine=EndDoesNotAlign),
-    _defect("what waited behind a barrier is forgotten", _TWO, "though nothing was lost", machine=HeldForgotten),
-    _defect(
+    defect("end with the first writer", _TWO, "disagree on whether it ended", machine=EndsWithTheFirst),
+    defect("barrier not aligned", _TWO, "books do not balance", machine=NotAligned),
+    defect("an end mark does not align", _TWO, "can't end", machine=EndDoesNotAlign),
+    defect("what waited behind a barrier is forgotten", _TWO, "though nothing was lost", machine=HeldForgotten),
+    defect(
         "a barrier overtakes items",
         made("credit", chain(4, "map"), credit=6, crashes=0),
         "Committed",
         shell=BarrierLeftBehind,
     ),
-    _defect(
+    defect(
         "a part is made before what it covers is sent",
         made("credit", chain(4, "map"), credit=6, crashes=0),
         "books do not balance",
         shell=PartBeforeBarrier,
     ),
-    _defect("a barrier splits a write", made("diamond", diamond(2), crashes=0), "Committed", shell=SplitsWrite),
-    _defect(
+    defect("a barrier splits a write", made("diamond", diamond(2), crashes=0), "Committed", shell=SplitsWrite),
+    defect(
         "a blocked write runs itself",
         made("chain", chain(2, "twice"), crashes=0, free=True),
         "though nothing was lost",
         shell=RunsItself,
     ),
-    _defect("generation of frames not checked", _KEYS, "where 1 was due", inlet=AnyGeneration),
-    _defect("generation of acknowledgements not checked", _CHAIN, "beyond its credit", acks_checked=False),
-    _defect(
+    defect("generation of frames not checked", _KEYS, "where 1 was due", inlet=AnyGeneration),
+    defect("generation of acknowledgements not checked", _CHAIN, "beyond its credit", acks_checked=False),
+    defect(
         "generation of requests not checked",
         made("two sources", fan_in(1, 0), epochs=2, **_KILL_ALL),
         "disagree on whether it ended",
         asks_checked=False,
     ),
-    _defect("generation of parts not checked", _CHAIN, "books do not balance", coordinator=MixesParts),
-    _defect("a commit of an older generation counts", _CHAIN, "disk does not say so", coordinator=OldCommitCounts),
-    _defect("frames of a newer generation dropped", _CHAIN, "where 0 was due", newer_waits=False),
-    _defect("counters not restored", _KEYS, "counts 0 items", shell=CountersForgotten),
-    _defect("state not restored", made("chain", chain(2, "total")), "Committed", shell=StateForgotten),
-    _defect("source offset taken after", _KEYS, "Committed", shell=OffsetAfter),
-    _defect("source offset off by one", _KEYS, "Committed", shell=OffsetBefore),
-    _defect("outputs not truncated on rewind", _KEYS, "and has (0,)", truncates=False),
-    _defect(
+    defect("generation of parts not checked", _CHAIN, "books do not balance", coordinator=MixesParts),
+    defect("a commit of an older generation counts", _CHAIN, "disk does not say so", coordinator=OldCommitCounts),
+    defect("frames of a newer generation dropped", _CHAIN, "where 0 was due", newer="dropped"),
+    defect("frames of a newer generation taken as one's own", _CHAIN, "where 0 was due", newer="taken"),
+    defect("counters not restored", _KEYS, "counts 0 items", shell=CountersForgotten),
+    defect("state not restored", made("chain", chain(2, "total")), "Committed", shell=StateForgotten),
+    defect("source offset taken after", _KEYS, "Committed", shell=OffsetAfter),
+    defect("source offset off by one", _KEYS, "Committed", shell=OffsetBefore),
+    defect("outputs not truncated on rewind", _KEYS, "and has (0,)", truncates=False),
+    defect(
         "repeated frame processed twice",
         made("repeated", chain(1, "map"), crashes=0, copies=1),
         "2 items came of 1",
         inlet=SeesTwice,
     ),
-    _defect(
+    defect(
         "dedupe off by one",
         made("repeated", chain(1, "map"), crashes=0, copies=1),
         "2 items came of 1",
         inlet=SeesTwiceOffByOne,
     ),
-    _defect("final parts outlive a rewind", _TWO_CRASH, "books do not balance", coordinator=KeepsDeadFinals),
-    _defect("ended cells expected to end again", _TWO_CRASH, "can't end", coordinator=ForgetsFinals),
-    _defect(
+    defect("final parts outlive a rewind", _TWO_CRASH, "books do not balance", coordinator=KeepsDeadFinals),
+    defect("ended cells expected to end again", _TWO_CRASH, "can't end", coordinator=ForgetsFinals),
+    defect(
         "poison loop",
         made("an item kills", chain(2, "map"), crashes=0, poison=1, restarts=2),
         "rewinds since the last commit",
         coordinator=NeverGivesUp,
     ),
+    *SINK_DEFECTS,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from checks import check_commit
 from keys import Key, clone_object, key, key_object
-from shell import Part, Rules, Violation
+from rules import Part, Rules, Violation
 from systems import System
 
 from d4py.engine.coordinator import (
@@ -23,7 +23,7 @@ from d4py.engine.coordinator import (
     Suspended,
 )
 
-Ask = tuple[int, int, int]  # cell, generation, epoch
+Ask = tuple[int, int, int, str]  # cell, generation, epoch; "barrier", or "commit" where the epoch's is durable
 
 
 class Parts:
@@ -62,6 +62,10 @@ class Desk:
         self.outcome = ""
         self.reason = ""
         self.rewinds = 0  # since the last commit, counted here too
+        self.sinks = tuple([place.index for place in system.places if place.pe.kind == "files"])
+        self.epoch = 0  # of the newest commit that sinks were told of
+        self.ending = False  # all is committed; the run waits for `unreleased`
+        self.unreleased: tuple[int, ...] = ()
         self.asks: tuple[Ask, ...] = ()
         self.coordinator = self._new(1, None)
 
@@ -74,8 +78,8 @@ class Desk:
 
     def key(self) -> Key:
         """Return the key of this state."""
-        kept = (self.writing, self.written, self.start, *self.disk, self.outcome, self.rewinds)
-        return (key_object(self.coordinator), key(kept))
+        kept = (self.writing, self.written, self.start, *self.disk, self.outcome, self.rewinds, self.epoch)
+        return (key_object(self.coordinator), key(kept), self.ending, self.unreleased)
 
     @property
     def generation(self) -> int:
@@ -96,10 +100,19 @@ class Desk:
 
     def _lost(self, generation: int) -> None:
         if generation == self.generation:
-            self._obey(self.coordinator.died("A frame is missing."))
+            self._died("A frame is missing.")
 
-    def _died(self) -> None:
-        self._obey(self.coordinator.died("A cell died."))
+    def _died(self, reason: str = "A cell died.") -> None:
+        if self.ending:
+            self.outcome = "suspended"  # resume lets the sinks finish
+        else:
+            self._obey(self.coordinator.died(reason))
+
+    def _released(self, cell: int, epoch: int) -> None:
+        if epoch == self.epoch or not self.rules.last_counts:
+            self.unreleased = tuple([other for other in self.unreleased if other != cell])
+            if self.ending and not self.unreleased:
+                self._complete(self.coordinator.last)
 
     def _due(self) -> None:
         self._obey(self.coordinator.due())
@@ -122,6 +135,8 @@ class Desk:
         self.written = tuple(others)
         if commit.generation == self.generation:
             self.rewinds = 0
+            if self.rules.sinks_wait and not commit.final:
+                self._tell_sinks(commit)
         self._obey(self.coordinator.committed(commit))
 
     def _restart(self) -> None:
@@ -129,12 +144,32 @@ class Desk:
         generation, start, newest = self.disk
         begin = newest or start
         self.writing, self.written, self.outcome = (), (), ""
-        if begin is not None and begin.final:
+        self.ending, self.unreleased = False, ()
+        if begin is not None and begin.final and not self.sinks:
             self._complete(begin)
             return
         self.disk = (generation + 1, begin, None)
         self.start = begin
         self.coordinator = self._new(generation + 1, begin)
+        self._begin(begin)
+
+    def _begin(self, start: Commit | None) -> None:
+        """A generation begins. Sinks make sure of what the commit covers; of an ended run only that is left."""
+        if start is not None and self.rules.tells_again:
+            if start.final:
+                self._release_last(start)
+            else:
+                self._tell_sinks(start)
+
+    def _tell_sinks(self, commit: Commit) -> None:
+        self.epoch = commit.epoch
+        self.asks = (*self.asks, *[(cell, self.generation, commit.epoch, "commit") for cell in self.sinks])
+
+    def _release_last(self, commit: Commit) -> None:
+        self.ending, self.unreleased = True, self.sinks
+        self._tell_sinks(commit)
+        if not self.unreleased:
+            self._complete(commit)
 
     def _new(self, generation: int, start: Commit | None) -> Coordinator:
         finished = (
@@ -150,15 +185,9 @@ class Desk:
         for instruction in list(instructions):
             match instruction:
                 case AskBarriers(epoch, cells):
-                    self.asks = (*self.asks, *[(cell, self.generation, epoch) for cell in cells])
+                    self.asks = (*self.asks, *[(cell, self.generation, epoch, "barrier") for cell in cells])
                 case MakeCommit(commit):
-                    if set(commit.parts) != {place.index for place in self.system.places}:
-                        raise Violation(
-                            f"The commit of epoch {commit.epoch} has the parts of cells {sorted(commit.parts)} only."
-                        )
-                    self.writing = (*self.writing, commit)
-                    if not self.rules.durable_first:
-                        self.written = (*self.written, commit)
+                    self._make(commit)
                 case Rewind(generation, start, _):
                     self.rewinds += 1
                     if self.rewinds > self.system.restarts:
@@ -168,12 +197,23 @@ class Desk:
                     if generation <= self.disk[0]:
                         raise Violation(f"Generation {generation} begins after generation {self.disk[0]}.")
                     self.disk, self.start = (generation, start, None), start
+                    self._begin(start)
                 case Complete():
-                    self._complete(self.coordinator.last)
+                    assert self.coordinator.last is not None
+                    self._release_last(self.coordinator.last)
                 case Suspended():
                     self.outcome = "suspended"
                 case Fail(reason):
                     self.outcome, self.reason = "failed", reason
+
+    def _make(self, commit: Commit) -> None:
+        if set(commit.parts) != {place.index for place in self.system.places}:
+            raise Violation(f"The commit of epoch {commit.epoch} has the parts of cells {sorted(commit.parts)} only.")
+        self.writing = (*self.writing, commit)
+        if not self.rules.sinks_wait:
+            self._tell_sinks(commit)
+        if not self.rules.durable_first:
+            self.written = (*self.written, commit)
 
     def _complete(self, commit: Commit | None) -> None:
         if commit is None or not commit.final or commit not in self.disk:

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "platform"))
 
 from network import ENDED, Label, State
-from shell import Rules, Violation
+from rules import Rules, Violation
 from story import told
 from systems import System
 from world import World

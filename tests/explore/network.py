@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from cells import Cells, Numbers
 from desk import Desk, Parts
-from shell import Effect, Rules, Violation
+from rules import Rules, Violation
+from shell import Effect
 from systems import System
 
 from d4py.items import Frame, Kind
@@ -43,11 +44,12 @@ class Network:
         self.frames, self.acks = self.n, self.n + self.m
         self.tells, self.asks = self.n + 2 * self.m, 2 * self.n + 2 * self.m
         self.desk = 3 * self.n + 2 * self.m
-        self.trouble = self.desk + 1
+        self.appeared = self.desk + 1
+        self.trouble = self.desk + 2
         self.parts = Parts()
         self.cells = Cells(system, self.rules, self.parts)
         self.about, self.sheets, self.shells = self.cells.about, self.cells.sheets, self.cells.shells
-        self.desks, self.troubles, self.queues = Numbers(), Numbers(), Numbers(())
+        self.desks, self.troubles, self.queues, self.worlds = Numbers(), Numbers(), Numbers(()), Numbers(())
         self.heard: dict[tuple[Any, ...], tuple[int, tuple[Any, ...]] | Violation] = {}
         self.now: Label = ()  # what is being tried; the last step of a story that ends in a violation
         self.free_acks = system.free or system.credit > 1
@@ -55,7 +57,7 @@ class Network:
     def first(self) -> State:
         """Return where it begins."""
         system = self.system
-        cells = [self.cells.begin(place.index, 1, None, None) for place in system.places]
+        cells = [self.cells.begin(place.index, 1, None, 0, None) for place in system.places]
         trouble = Trouble(
             system.crashes,
             system.coordinator_crashes,
@@ -69,6 +71,7 @@ class Network:
             *cells,
             *[0] * (2 * self.m + 2 * self.n),
             self.desks.of(desk.key(), desk),
+            0,
             self.troubles.of(trouble, trouble),
         )
 
@@ -116,6 +119,36 @@ class Network:
             done = shell.machine.inlets[channel].count
             if frame.first + len(frame.items) - done > self.system.credit:
                 raise Violation(f"{name} beyond its credit: {frame.first + len(frame.items) - done} items in flight.")
+
+    def check_appears(self, state: State, cell: int, value: int) -> None:
+        """Raise Violation where a sink lets go what no durable commit covers."""
+        covered = self.covered(state, cell)
+        if value not in covered:
+            name = self.system.places[cell].name
+            raise Violation(f"{name} lets item {value} appear; the newest commit covers {covered or 'nothing'} of it.")
+
+    def check_appeared(self, state: State, cell: int, epoch: int) -> None:
+        """Raise Violation unless all has appeared that the commit of an epoch covers."""
+        left = [value for value in self.covered(state, cell, epoch) if (cell, value) not in self.things(state)]
+        if left:
+            raise Violation(f"{self.system.places[cell].name} has let go all it will; {left} are not there.")
+
+    def covered(self, state: State, cell: int, epoch: int | None = None) -> list[int]:
+        """Return the items of a sink that a durable commit covers: the newest, or that of an epoch if it is still there."""
+        _, start, newest = self.desks.values[state[self.desk]].disk
+        found = [commit for commit in (newest, start) if commit is not None and epoch in {None, commit.epoch}]
+        parts = self.parts.of(found[0] if found else None)
+        return [value for values in parts[cell].out.values() for value in values] if parts else []
+
+    def things(self, state: State) -> tuple[tuple[int, int], ...]:
+        """Return what has appeared in the world: cell and item."""
+        found: tuple[tuple[int, int], ...] = self.worlds.values[state[self.appeared]]
+        return found
+
+    def appear(self, after: list[int], cell: int, value: int) -> None:
+        """Add to the world; nothing that happens to the run takes it away."""
+        found = tuple(sorted({*self.worlds.values[after[self.appeared]], (cell, value)}))
+        after[self.appeared] = self.worlds.of(found, found)
 
     def less(self, state: State, **changes: Any) -> State:
         """Return a state in which something else may still go wrong."""

@@ -7,73 +7,33 @@ before and after it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from committing import Holding, begun, clone_sinks, sinks_key
 from keys import Key, clone, clone_lane, key, lane_key
+from rules import NeedChoice, Part, Rules, Violation
 from systems import MARK, Place, System, outputs
 
-from d4py.engine.cell import Act, CellMachine, Counters, MissingFrame
-from d4py.engine.coordinator import Coordinator
-from d4py.engine.inlet import Inlet
-from d4py.engine.outlet import Lane, Outlet
+from d4py.engine.cell import Act, MissingFrame
+from d4py.engine.outlet import Lane
+from d4py.engine.sinks import Sinks
 from d4py.items import Frame
 
 Op = tuple[Any, ...]
-Effect = tuple[Any, ...]  # ("send", frame), ("ack", channel, number, credit), ("tell", part), ("lost", why), ("dies",)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a checkpoint keeps of one cell here."""
-
-    generation: int
-    cell: int
-    epoch: int
-    counters: Counters
-    seen: dict[int, tuple[int, ...]] | None  # per channel; None at the end
-    position: int | None  # whole writes of a source
-    out: dict[int, tuple[int, ...]]  # how far the spooled outputs reach
-
-    @property
-    def final(self) -> bool:
-        """Whether the cell had ended."""
-        return self.counters.finished
-
-
-class Violation(Exception):
-    """What must never be is."""
-
-
-class NeedChoice(Exception):
-    """The clock decides here: both ways are to be explored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The engine under test, and what a mapping adds to it. A defect is another class, or another answer, in one of them."""
-
-    machine: type[CellMachine] = CellMachine
-    inlet: type[Inlet] = Inlet
-    outlet: type[Outlet] = Outlet
-    lane: type[Lane] = Lane
-    coordinator: type[Coordinator] = Coordinator
-    shell: type[Shell] | None = None
-    newer_waits: bool = True  # a frame of a generation that its reader is not in yet
-    acks_checked: bool = True  # an acknowledgement of an older generation is dropped
-    asks_checked: bool = True  # and so is a coordinator's request
-    truncates: bool = True  # outputs beyond what the commit reaches do not count
-    durable_first: bool = True  # a commit is durable before the coordinator goes by it
-
-    def born(self, system: System, place: Place, generation: int, part: Part | None) -> Shell:
-        """Start a cell from its part."""
-        return (self.shell or Shell)(self, system, place, generation, part)
+Effect = tuple[
+    Any, ...
+]  # what others see: its name ("send", "ack", "tell", "appears", "released", "lost" or "dies"), and of what
 
 
 class Shell:
     """One cell in one generation."""
 
-    def __init__(self, rules: Rules, system: System, place: Place, generation: int, part: Part | None) -> None:
+    holding: Holding  # the PE of a sink that commits
+
+    def __init__(
+        self, rules: Rules, system: System, place: Place, generation: int, part: Part | None, epoch: int
+    ) -> None:
+        """epoch: of the commit that the part is of."""
         self.rules = rules
         self.system = system
         self.place = place
@@ -90,13 +50,19 @@ class Shell:
         for outlet in self.machine.outlets.values():
             outlet.__class__ = rules.outlet
         self.lanes = [
-            rules.lane([self.machine.outlets[channel] for channel in channels], choice)
+            rules.lane(
+                [self.machine.outlets[channel] for channel in channels], choice, near=channels if system.near else ()
+            )
             for choice, channels in place.lanes
         ]
         self.ops: tuple[Op, ...] = ()
         self.seen: dict[int, tuple[int, ...]] = dict(part.seen or {}) if part else {}
         self.out: dict[int, tuple[int, ...]] = dict(part.out) if part else {}
         self.position = (part.position or 0) if part else 0
+        self.sinks: Sinks | None = None
+        if place.pe.kind == "files":
+            self.sinks, self.holding = begun(rules.sinks, part.held if part else (), epoch)
+        self.eager = False  # a long call is being made
         self.hand: tuple[int, int] | None = None  # channel and items of the frame in hand, until all it caused is sent
         self.lost = False
         if not self.machine.finished:
@@ -112,12 +78,15 @@ class Shell:
         twin.machine = clone(self.machine)
         twin.lanes = [clone_lane(lane, twin.machine.outlets) for lane in self.lanes]
         twin.seen, twin.out = dict(self.seen), dict(self.out)
+        if self.sinks is not None:
+            twin.sinks, twin.holding = clone_sinks(self.sinks)
         return twin
 
     def key(self) -> Key:
         """Return the key of this state."""
         lanes = tuple([lane_key(lane) for lane in self.lanes])
-        state = (key(self.seen), key(self.out), self.position, self.hand, self.lost)
+        sinks = sinks_key(self.sinks) if self.sinks is not None else None
+        state = (key(self.seen), key(self.out), self.position, self.hand, self.lost, self.eager, sinks)
         return (self.place.index, key(self.machine), lanes, key(self.ops), state)
 
     @property
@@ -155,11 +124,18 @@ class Shell:
         """Take an acknowledgement in."""
         self.machine.outlets[channel].acknowledge(number, credit)
         for lane in self.lanes:
-            lane.refresh()
+            if any(outlet.channel == channel for outlet in lane.outlets):
+                lane.refresh()
+                lane.limit = 1 if self.eager else lane.limit
 
     def ask(self, epoch: int) -> None:
         """Take the coordinator's request in."""
         self.machine.asked = epoch
+
+    def hear(self, epoch: int) -> None:
+        """Take in that a commit is durable."""
+        if self.sinks is not None:
+            self.sinks.committed = epoch
 
     def step(self, choices: tuple[bool, ...]) -> Effect | None:
         """Run until others can see something, or until the next poll. choices: what the clock says, in turn."""
@@ -193,6 +169,8 @@ class Shell:
 
     def _decide(self) -> tuple[Op, ...]:
         """Turn what the machine decides into operations."""
+        if self.sinks is not None and self.sinks.waiting:
+            return self.release()
         step = self.machine.decide()
         if step.act is Act.RUN:
             assert step.frame is not None
@@ -219,6 +197,13 @@ class Shell:
             return (*self.write(self.place.pe.base + self.position), ("called",), ("idle",))
         self.machine.calling = False
         return (("idle",), ("flush",), ("pass",))
+
+    def release(self) -> tuple[Op, ...]:
+        """Return the operations that let go what a commit covers."""
+        assert self.sinks is not None
+        epoch = self.sinks.release()
+        going, self.holding.going = self.holding.going, ()
+        return (*[("appears", value) for value in going], ("released", epoch))
 
     def barrier(self, epoch: int) -> tuple[Op, ...]:
         """Return the operations for a barrier."""
@@ -256,16 +241,19 @@ class Shell:
         pass
 
     def _do_eager(self, on: bool) -> None:
-        for lane in self.lanes:
-            lane.eager = on
-            lane.refresh()
+        self.eager = on
+        if on:
+            for lane in self.lanes:
+                lane.limit = 1
 
     def _do_item(self, channel: int, value: int) -> Effect | None:
         if value == self.system.poison:
             return ("dies",)
         if self.place.pe.keeps:
             self.seen[channel] = (*self.seen.get(channel, ()), value)
-        if self.place.pe.kind == "sink":
+        if self.sinks is not None:
+            self.holding.write(value)
+        if self.place.pe.reads_last:
             self.out[channel] = (*self.out.get(channel, ()), value)
         writes = [op for output in outputs(self.place.pe.kind, value) for op in self.write(output)]
         self.ops = (*writes, *self.ops)
@@ -279,8 +267,16 @@ class Shell:
 
     def _do_full(self, index: int) -> None:
         lane = self.lanes[index]
-        if lane.eager and not lane.idle and len(lane.buffer) < lane.frame_limit() and self._early():
-            return
+        waiting = len(lane.buffer)
+        if self.system.size > 1:
+            lane.weigh(self.system.size)
+        if waiting < lane.frame_limit():
+            if not self.eager and not lane.hungry:
+                lane.refresh()
+                return
+            if self._early():
+                lane.limit = min(2 * waiting, lane.frame_limit())
+                return
         self.ops = (*self._cut(lane), ("more", index), *self.ops)
 
     def _do_more(self, index: int) -> Effect | None:
@@ -304,7 +300,7 @@ class Shell:
 
     def _do_idle(self) -> None:
         for lane in self.lanes:
-            if lane.buffer and (lane.idle or len(lane.buffer) >= lane.limit):
+            if lane.buffer and (lane.idle or len(lane.buffer) >= lane.frame_limit()):
                 self.ops = (*self._cut(lane), *self.ops)
 
     def _do_send(self, frame: Frame) -> Effect:
@@ -325,6 +321,12 @@ class Shell:
 
     def _do_tell(self, part: Part) -> Effect:
         return ("tell", part)
+
+    def _do_appears(self, value: int) -> Effect:
+        return ("appears", value)
+
+    def _do_released(self, epoch: int) -> Effect:
+        return ("released", epoch)
 
     def _do_taken(self) -> None:
         self.ops = (*self._acks(self.machine.barrier_taken()), *self.ops)
@@ -350,6 +352,8 @@ class Shell:
     def part(self, epoch: int) -> Part:
         """Return the part as it is now."""
         finished = self.machine.finished
+        if self.sinks is not None:
+            self.sinks.prepare(epoch)
         return Part(
             self.generation,
             self.place.index,
@@ -358,6 +362,7 @@ class Shell:
             None if finished else dict(self.seen),
             None if finished else self.position,
             dict(self.out),
+            self.holding.state() if self.sinks is not None else (),
         )
 
     def _acks(self, marks: list[Frame]) -> list[Op]:
@@ -367,7 +372,8 @@ class Shell:
         frames = lane.cut()
         for frame in frames:
             self.sent(frame)
-        lane.refresh()
+        if self.eager:
+            lane.limit = 1
         for outlet in lane.outlets:
             if outlet.unacked_bytes != sum(entry[2] for entry in outlet.unacked):
                 raise Violation(f"{self.place.name} keeps wrong books of the bytes on channel {outlet.channel}.")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from network import Label
-from shell import Part
+from rules import Part
 from world import World
 
 from d4py.engine.coordinator import Commit
@@ -37,8 +37,10 @@ def _of_cell(world: World, what: str, name: str, *about: Any) -> str:
         channel, number, credit = about
         reader = world.system.places[world.system.channels[channel][1]].name
         return f"{name} hears from {reader}: done up to frame {number}, send up to item {credit}."
-    if what == "asked":
-        return f"{name} is asked to take barrier {about[0]}."
+    if what in {"asked", "told of"}:
+        return (
+            f"{name} is asked to take barrier {about[0]}." if what == "asked" else f"{name} hears of commit {about[0]}."
+        )
     if what == "hears":
         return f"The coordinator hears from {name}: {_letter(world, about[0])}."
     if what == "begins":
@@ -76,6 +78,10 @@ def _then(world: World, effect: Any = None) -> str:
         return f"; acknowledges frame {effect[2]} to {writer}, up to item {effect[3]} may come."
     if effect[0] == "tell":
         return f"; hands over {_part(world.parts.all[effect[1]])}."
+    if effect[0] == "appears":
+        return f"; lets item {effect[1]} APPEAR."
+    if effect[0] == "released":
+        return f"; tells that all up to epoch {effect[1]} is let go."
     return "; asks for a rewind." if effect[0] == "lost" else "; DIES of the item."
 
 
@@ -95,6 +101,8 @@ def _part(part: Part) -> str:
 
 
 def _letter(world: World, letter: Any) -> str:
+    if letter[0] == "released":
+        return f"all up to epoch {letter[2]} is let go"
     return _part(world.parts.all[letter[1]]) if letter[0] == "part" else "a frame is missing"
 
 

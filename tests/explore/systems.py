@@ -19,7 +19,7 @@ class PE:
     """A processing element of a system.
 
     kind: source (writes 0, 1, ...), map (writes what it reads), twice (the same and a second value), total (writes its count at the end),
-    sink (its outputs are the run's).
+    sink (its outputs are the run's), files (a sink that lets go what it reads once a commit covers it).
     """
 
     name: str
@@ -31,7 +31,12 @@ class PE:
     @property
     def keeps(self) -> bool:
         """Whether it has a state."""
-        return self.kind in {"total", "sink"}
+        return self.kind == "total" or self.reads_last
+
+    @property
+    def reads_last(self) -> bool:
+        """Whether what it reads is what the run is for."""
+        return self.kind in {"sink", "files"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,7 @@ class System:
     copies: int = 0  # frames that come a second time, at any time, in any later generation too
     fault: str = ""  # what happens once to a frame: "lose" it, "empty" it
     poison: int = -1  # the item that kills whoever processes it
+    near: bool = False  # readers run only while their writers do not
     zombies: bool = True  # a cell may work on in its old generation after the rewind, until it is told
     free: bool = False  # every interleaving, also those that can't differ
     restarts: int = 3
@@ -76,6 +82,7 @@ class System:
         told += [_FAULTS[self.fault]] if self.fault else []
         told += ["old generations work on"] if self.zombies and (self.crashes or self.fault) else []
         told += ["every interleaving"] if self.free else []
+        told += ["cells take turns"] if self.near else []
         return ", ".join(told)
 
     def _troubles(self) -> list[tuple[int, str]]:
@@ -219,6 +226,14 @@ def diamond(items: int) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...
     return pes, edges
 
 
+def pair(items: int, other: int) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+    """A source with a sink that commits, and another source which has one only if it has items: else it ends when it likes, and sees no barrier."""
+    pes = (_source(items, "one"), PE(name="files", kind="files"), _source(other, "two", 10))
+    if not other:
+        return pes, (("one", "files", "any"),)
+    return (*pes, PE(name="more files", kind="files")), (("one", "files", "any"), ("two", "more files", "any"))
+
+
 def made(name: str, shape: tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]], **bounds: Any) -> System:
     """Return a system of a shape."""
     return System(name=name, pes=shape[0], edges=shape[1], **bounds)
@@ -241,8 +256,12 @@ SMALL = (
     made("coordinator crashes", fan_out(4, "key"), coordinator_crashes=1, **_KILL_ALL),
     made("suspended and resumed", chain(1, "total"), suspends=1, **_KILL_ALL),
     made("two checkpoints", chain(2, "map"), epochs=2, **_KILL_ALL),
+    made("sinks that commit", pair(2, 0)),
+    made("sinks that commit, one beside another", pair(1, 1), crashes=0),
+    made("sinks that commit, coordinator crashes", pair(1, 0), coordinator_crashes=1, **_KILL_ALL),
     made("late and repeated frames", chain(1, "map"), copies=1),
     made("large items", chain(4, "map"), credit=3, size=9 << 20, **_KILL_ALL),
+    made("cells take turns", chain(3, "map"), credit=3, near=True, **_KILL_ALL),
     made("a frame is lost", chain(3, "map"), credit=2, crashes=0, fault="lose"),
     made("a frame is emptied", chain(3, "map"), credit=2, crashes=0, fault="empty"),
     made("an item kills", chain(2, "map"), crashes=0, poison=1, restarts=2),
@@ -267,6 +286,10 @@ LARGE = (
     made("coordinator crashes twice", fan_out(4, "key"), coordinator_crashes=2, **_KILL_ALL),
     made("suspended and resumed", chain(4, "total"), suspends=1, **_KILL_ALL),
     made("two checkpoints", fan_out(4, "key"), epochs=2, **_KILL_ALL),
+    made("sinks that commit, two checkpoints", pair(2, 0), epochs=2, **_KILL_ALL),
+    made("sinks that commit, two crashes", pair(2, 0), crashes=2, **_KILL_ALL),
+    made("sinks that commit, suspended and resumed", pair(1, 0), suspends=1, **_KILL_ALL),
+    made("sinks that commit, one beside another", pair(1, 1), **_KILL_ALL),
     made("late and repeated frames", fan_out(2, "key"), copies=1),
     made("credit 4", chain(4, "map"), credit=4, **_KILL_ALL),
     made("every interleaving", chain(2, "map"), free=True),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import d4py
 from d4py.engine.cell import CellMachine, MissingFrame
 from d4py.engine.circuit import Terms
-from d4py.engine.link import Abandon, Event, FrameArrived, Lost, Report
+from d4py.engine.link import Abandon, Drain, Event, FrameArrived, Lost, Report, Snapshotted
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.runner import Runner
 from d4py.items import Frame, Kind
 from d4py.plan import layout
+from d4py.plan.layout import layout_whole
 
 
 def test_frames_cut_at_once_give_all_their_bytes_back() -> None:
@@ -68,6 +70,8 @@ class GapLink:
     """A frame arrives; then, while its call waits for credit, one that has a gap before it."""
 
     copies = False
+    near = ()
+    lock = threading.RLock()
 
     def __init__(self, channel: int) -> None:
         first = FrameArrived(Frame(1, channel, 0, 0, items=["a"]))
@@ -113,3 +117,36 @@ def test_a_gap_found_while_a_write_waits_rewinds_the_run_and_is_no_fault_of_the_
 
     assert link.reports == [Lost(f"Channel {channel.index}: frame 2 came where 1 was due.")]
     assert careful.caught == []
+
+
+class DrainLink(GapLink):
+    """The run is to stop already when its source begins."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.events = [Drain(), Abandon()]
+
+    def poll(self, wait: float) -> Sequence[Event]:
+        return [self.events.pop(0)] if len(self.events) > 1 or (self.events and wait) else ()
+
+
+class Unready(d4py.ProducerPE):
+    """A live source that would never come back from a call."""
+
+    live = True
+
+    def _process(self, inputs: Any) -> Any:
+        raise AssertionError("it was called")
+
+
+def test_a_live_source_that_is_to_stop_already_is_not_called() -> None:
+    """Its first call might stand in a read for ever; the signal that would end it may have come before anybody listened."""
+    unready = Unready()
+    graph = d4py.WorkflowGraph()
+    graph.add(unready)
+    plan = layout_whole(graph)
+    link: Any = DrainLink()
+
+    Runner(plan, 0, {0: unready}, link, terms=Terms(calls={unready.id or "": 1})).run()
+
+    assert [type(report) for report in link.reports] == [Snapshotted]

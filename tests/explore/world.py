@@ -7,7 +7,8 @@ from typing import Any
 
 from desk import Desk
 from network import ENDED, Label, Network, State, Trouble
-from shell import Effect, Violation
+from rules import Violation
+from shell import Effect
 
 from d4py.items import Frame, Kind
 
@@ -119,8 +120,8 @@ class World(Network):
         about = self.about[state[cell]]
         self.now = ("takes", cell, sheet)
         after = list(state)
-        if frame.generation > about.generation:
-            if not self.rules.newer_waits:
+        if frame.generation > about.generation and self.rules.newer != "taken":
+            if self.rules.newer == "dropped":
                 self.drop(after, self.frames + channel)
                 moves.append((("drops", cell, sheet), tuple(after), False))
             return
@@ -169,14 +170,16 @@ class World(Network):
         moves.append((self.now, tuple(after), False))
 
     def _asked(self, moves: list[Move], state: State, cell: int) -> None:
-        generation, epoch = self.head(state, self.asks + cell)
+        generation, epoch, kind = self.head(state, self.asks + cell)
         about = self.about[state[cell]]
         if generation > about.generation:
             return
-        self.now = ("asked", cell, epoch)
+        self.now = ("asked" if kind == "barrier" else "told of", cell, epoch)
         after = list(state)
         self.drop(after, self.asks + cell)
-        if (generation == about.generation or not self.rules.asks_checked) and not about.finished:
+        if kind == "commit":
+            after[cell] = self.cells.hear(state[cell], epoch)
+        elif (generation == about.generation or not self.rules.asks_checked) and not about.finished:
             after[cell] = self.cells.ask(state[cell], epoch)
         moves.append((self.now, tuple(after), False))
 
@@ -203,6 +206,11 @@ class World(Network):
                 self.acknowledge(after, cell, effect)
             elif effect[0] == "tell":
                 self.put(after, self.tells + cell, ("part", effect[1]))
+            elif effect[0] == "appears":
+                self.check_appears(state, cell, effect[1])
+                self.appear(after, cell, effect[1])
+            elif effect[0] == "released":
+                self.put(after, self.tells + cell, ("released", cell, effect[1]))
             elif effect[0] == "lost":
                 if not self.system.fault or self.troubles.values[state[self.trouble]].faults:
                     raise Violation(
@@ -238,8 +246,8 @@ class World(Network):
             and self.desks.values[number].generation > self.desks.values[state[self.desk]].generation
         ):
             self.clear(after)
-        for cell, generation, epoch in asks:
-            self.put(after, self.asks + cell, (generation, epoch))
+        for cell, generation, epoch, kind in asks:
+            self.put(after, self.asks + cell, (generation, epoch, kind))
         moves.append((label, self._ended(tuple(after), self.desks.values[number]), trouble))
 
     def _ended(self, state: State, desk: Desk) -> State:
@@ -247,6 +255,9 @@ class World(Network):
             raise Violation(f"The run failed: {desk.reason}")
         if desk.outcome == "complete" and self.system.poison >= 0:
             raise Violation("The run is complete without the item that kills.")
+        if desk.outcome == "complete":
+            for cell in desk.sinks:
+                self.check_appeared(state, cell, desk.epoch)
         return ENDED if desk.outcome in {"complete", "failed"} else state
 
     def _coordinator(self, moves: list[Move], state: State, desk: Desk) -> None:
@@ -260,6 +271,9 @@ class World(Network):
 
     def _hears(self, moves: list[Move], state: State, cell: int) -> None:
         letter = self.head(state, self.tells + cell)
+        self.now = ("hears", cell, letter)
+        if letter[0] == "released":
+            self.check_appeared(state, cell, letter[2])
         after = list(state)
         self.drop(after, self.tells + cell)
         self._desk(moves, tuple(after), ("hears", cell, letter), letter)
@@ -308,7 +322,8 @@ class World(Network):
         self.now = ("begins", cell, generation)
         after = list(state)
         part = self.parts.of(desk.start).get(cell)
-        after[cell] = self.cells.begin(cell, generation, part, state[cell])
+        epoch = desk.start.epoch if desk.start else 0
+        after[cell] = self.cells.begin(cell, generation, part, epoch, state[cell])
         if self.rules.acks_checked:
             for channel in place.outlets:
                 after[self.acks + channel] = 0

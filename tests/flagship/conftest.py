@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import obspy
 import pytest
 from numpy.typing import NDArray
 
@@ -38,6 +39,30 @@ class Correlations:
 
 
 Correlate = Callable[..., Correlations]
+
+
+def record(station: str, *, start: str = "2020-01-01", seconds: float = 300.0, rate: float = 20.0) -> obspy.Trace:
+    """White noise of a station XX, its own whatever else is made."""
+    header = {
+        "network": "XX",
+        "station": station,
+        "location": "00",
+        "channel": "HHZ",
+        "sampling_rate": rate,
+        "starttime": obspy.UTCDateTime(start),
+    }
+    values = np.random.default_rng(list(station.encode())).normal(0, 1000, round(seconds * rate))
+    return obspy.Trace(values.astype(np.int32), header)
+
+
+@pytest.fixture
+def two_stations(tmp_path: Path) -> Path:
+    """A folder with five minutes of A and B at 20 Hz, 2020-01-01, without coordinates."""
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for station in "AB":
+        record(station).write(str(folder / f"{station}.mseed"), format="MSEED")
+    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from obspy.geodetics import gps2dist_azimuth
 
 from noise.archive import DataError
-from noise.geometry import distances_km, local_km, read_stations, utm_to_geographic
+from noise.geometry import distances_km, local_km, middle, read_stations, utm_to_geographic
 
 
 def test_distances_are_obspys_to_a_millimetre() -> None:
@@ -48,6 +48,17 @@ def test_utm_is_turned_into_degrees_so_that_distances_fit_the_grid() -> None:
     assert geodesic == pytest.approx(np.hypot(3.975, 1.009) / 0.99981, abs=2e-4)
     assert utm_to_geographic(500_000, 0, zone=31, south=False) == pytest.approx((0.0, 3.0), abs=1e-12)
     assert utm_to_geographic(448251.8, 5411932.7, zone=31, south=False) == pytest.approx((48.8582, 2.2945), abs=1e-4)
+
+
+def test_a_map_across_the_date_line_keeps_distances() -> None:
+    """Fiji: 178 degrees east and 179 degrees west are 3 degrees apart."""
+    latitudes, longitudes = np.array([-17.0, -17.0]), np.array([178.0, -179.0])
+
+    east, north = local_km(latitudes, longitudes)
+
+    assert np.diff(east) == pytest.approx(distances_km(latitudes, longitudes, np.array([0]), np.array([1])), rel=1e-3)
+    assert north.tolist() == [0.0, 0.0]
+    assert middle(latitudes, longitudes) == pytest.approx((-17.0, 179.5))
 
 
 def test_a_map_in_kilometres_keeps_distances() -> None:

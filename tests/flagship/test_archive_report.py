@@ -16,6 +16,29 @@ def test_adding_is_commutative_and_sums_by_kind_and_name() -> None:
     assert (one + other).as_json() == (other + one).as_json() == {"gap": {"XX.A": 3}, "flat": {"XX.B": 1}}
 
 
+def test_adding_is_commutative_in_the_reasons_too() -> None:
+    """A file may be damaged in its headers and in its samples; whichever worker is first must not decide what is written."""
+    one = Report.of("corrupt file", "/a", detail="Corrupt file /a: cut off.")
+    other = Report.of("corrupt file", "/a", detail="Corrupt file /a: bits.")
+
+    assert (
+        (one + other).lines()
+        == (other + one).lines()
+        == [
+            "corrupt files skipped: 1 (/a)",
+            "Corrupt file /a: bits.",
+        ]
+    )
+
+
+def test_the_sum_of_many_is_that_of_adding_one_by_one() -> None:
+    reports = [Report.of("gap", f"XX.{k % 3}", k, detail=f"reason {k}") for k in range(9)]
+
+    assert Report.sum(reports) == sum(reports, Report())
+    assert Report.sum(reports).as_json() == {"gap": {"XX.0": 9, "XX.1": 12, "XX.2": 15}}
+    assert Report.sum([]) == Report()
+
+
 def test_nothing_wrong_is_false_and_says_nothing() -> None:
     report = Report() + Report.of("gap", "XX.A", 0)
 

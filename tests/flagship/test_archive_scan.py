@@ -11,7 +11,7 @@ import numpy as np
 import obspy
 import pytest
 
-from noise.archive import NANO, DataError, check_has_files, read, scan
+from noise.archive import NANO, DataError, read, scan
 
 DAY = obspy.UTCDateTime("2020-01-01")
 
@@ -136,6 +136,9 @@ def test_a_damaged_file_fails_with_its_name_and_the_remedy_or_is_counted(
 
     assert catalogue.channels == ("XX.A.00.HHZ",)
     assert catalogue.report.as_json() == {"corrupt file": {str(bad): 1}}
+    reason = catalogue.report.lines()[-1]
+    assert reason.startswith(f"Corrupt file {bad}: ")
+    assert "corrupt=skip" not in reason  # which is what was done
 
 
 def test_a_flipped_bit_is_found_by_the_check_of_the_compression(tmp_path: Path) -> None:
@@ -153,7 +156,6 @@ def test_a_flipped_bit_is_found_by_the_check_of_the_compression(tmp_path: Path) 
     ("ask", "message"),
     [
         (lambda p: scan(str(p / "nowhere")), r"There is no data path '.*nowhere'; name a folder"),
-        (lambda p: check_has_files(str(p / "empty")), r"The data path '.*empty' holds no waveform file; name a folder"),
         (
             lambda p: scan(str(p / "full"), channels="YY.*"),
             r"holds nothing of channels 'YY\.\*' .* it has XX\.A\.00\.HHZ; mend channels",
@@ -171,7 +173,7 @@ def test_a_flipped_bit_is_found_by_the_check_of_the_compression(tmp_path: Path) 
 def test_a_path_without_the_data_says_what_it_holds_and_what_to_do(
     ask: Callable[[Path], Any], message: str, tmp_path: Path
 ) -> None:
-    for name in ("empty", "full", "notes"):
+    for name in ("full", "notes"):
         (tmp_path / name).mkdir()
     record("A").write(str(tmp_path / "full" / "a.mseed"), format="MSEED")
     (tmp_path / "notes" / "recording").write_text("hello")

@@ -43,12 +43,53 @@ def test_the_snr_is_the_peak_over_the_rms_of_the_later_lags_of_both_sides() -> N
     assert 280 < found.snr[0] < 320
 
 
+@pytest.mark.parametrize(("longest_s", "told"), [(60.0, True), (22.0, True), (21.0, False), (20.1, False)])
+def test_less_than_a_period_of_noise_on_either_side_gives_no_ratio(longest_s: float, told: bool) -> None:
+    """The noise of 9 km begins at 18 s + one period of 2 s; a sample or two of it may be anything, and the ratio a thousand."""
+    keep = np.abs(LAGS) <= longest_s + 0.01
+    trace = pulse(12.0) + np.random.default_rng(0).standard_normal(1201) * 0.01
+
+    found = arrivals(trace[None, keep], np.array([9.0]), rate_hz=RATE, speeds_km_s=(0.5, 2.0), period_s=2.0)
+
+    assert bool(np.isfinite(found.snr[0])) is told
+    assert found.lag_s[0] == pytest.approx(12.0, abs=0.1)
+
+
 def test_a_stronger_pulse_outside_the_signal_window_is_no_arrival() -> None:
     trace = pulse(12.0) + pulse(0.0, 5.0) + pulse(50.0, 5.0)
 
     found = arrivals(trace[None], np.array([9.0]), rate_hz=RATE, speeds_km_s=(0.5, 2.0))
 
     assert found.lag_s[0] == pytest.approx(12.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("strong_at_s", "at_edge"),
+    [
+        (4.3, True),  # faster than allowed: what is left in the window is its flank
+        (-4.3, True),
+        (18.1, True),  # slower than allowed
+        (4.5, True),  # just on the edge: what comes before it is not looked at
+        (5.0, False),
+        (12.0, False),
+    ],
+)
+def test_a_maximum_at_the_edge_of_the_signal_window_is_marked(strong_at_s: float, at_edge: bool) -> None:
+    """The window of 9 km is 4.5 to 18 s."""
+    trace = pulse(strong_at_s) + pulse(10.0, 0.1)
+
+    found = arrivals(trace[None], np.array([9.0]), rate_hz=RATE, speeds_km_s=(0.5, 2.0))
+
+    assert found.at_edge.tolist() == [at_edge]
+
+
+def test_the_end_of_the_lags_is_an_edge_and_zero_lag_is_none() -> None:
+    """45 km at 0.5 km/s would be 90 s; a pair of 50 m has its window on both sides of zero at once, and one of 0 m has none."""
+    traces = np.stack([pulse(60.0), pulse(0.0), pulse(0.0), np.full(1201, np.nan)])
+
+    found = arrivals(traces, np.array([45.0, 0.05, 0.0, 9.0]), rate_hz=RATE, speeds_km_s=(0.5, 2.0))
+
+    assert found.at_edge.tolist() == [True, False, False, False]
 
 
 def test_what_cannot_be_told_is_nan() -> None:

@@ -84,7 +84,7 @@ def test_the_outputs_are_a_row_a_pair_by_distance_and_then_the_paths(expected: t
 
     assert result.exit_code == 0
     assert len(rows) == 15
-    assert list(rows[0]) == ["pair", "distance_km", "snr", "peak_lag_s", "speed_km_s", "windows"]
+    assert list(rows[0]) == ["pair", "distance_km", "snr", "peak_lag_s", "speed_km_s", "at_edge", "windows"]
     assert [row["distance_km"] for row in rows] == sorted(row["distance_km"] for row in rows)
     assert {name: Path(path).name for name, path in last.items() if name != "report"} == {
         "stacks": "stacks.zarr",
@@ -106,6 +106,42 @@ def test_what_was_wrong_with_the_data_is_told_at_the_end(network: Path, expected
     assert told["gap"] == {"XX.D.00.HHZ": 1}
     assert told["missing"] == {"XX.D.00.HHZ": 500}
     assert set(told["overlap"]) == {f"XX.{station}.00.HHZ" for station in STATIONS if station != "D"}
+
+
+def test_a_pick_at_the_edge_of_its_window_is_told_in_rows_stacks_report_and_table(
+    network: Path, tmp_path: Path
+) -> None:
+    """The field has 2 km/s; asked for 2.02 to 4, many pairs are largest at 2.02: the flank of what was left out."""
+    result = run(network, tmp_path, speeds_km_s=[2.02, 4.0])
+    *rows, last = [found.value for found in result.outputs]
+    stacks = load(tmp_path)
+    told = subprocess.run(
+        [sys.executable, str(FLAGSHIP / "report.py"), str(tmp_path)], capture_output=True, text=True
+    ).stdout.splitlines()
+
+    marked = [row["pair"] for row in rows if row["at_edge"]]
+    assert marked
+    assert len(marked) < len(rows)
+    assert sorted(marked) == sorted(stacks.name(int(pair)) for pair in np.flatnonzero(stacks.columns["at_edge"]))
+    assert stacks.attributes["report"]["edge"] == dict.fromkeys(sorted(marked), 1)
+    (line,) = (line for line in last["report"] if "edge of the signal window" in line)
+    assert f"no peak: {len(marked)} ({marked[0]}" in line
+    assert "widen speeds_km_s" in line
+    assert line in told
+    assert [row["pair"] for row in rows if any(line.startswith(row["pair"]) and "*" in line for line in told)] == marked
+
+
+def test_a_signal_window_that_the_longest_lag_cuts_off_is_told(network: Path, tmp_path: Path) -> None:
+    """At 1 km/s, pairs of more than 6 km need lags beyond 6 s."""
+    run(network, tmp_path, max_lag_s=6.0)
+    stacks = load(tmp_path)
+
+    far = [stacks.name(int(pair)) for pair in np.flatnonzero(stacks.columns["distance"] > 6.0)]
+    assert len(far) == 3
+    assert stacks.attributes["report"]["cut off"] == dict.fromkeys(sorted(far), 1)
+    bare = [stacks.name(int(pair)) for pair in np.flatnonzero(np.isnan(stacks.columns["snr"]))]
+    assert len(bare) > len(far)  # a period, 3.3 s, has to pass after the window, and one more to be left
+    assert stacks.attributes["report"]["no noise"] == dict.fromkeys(sorted(set(bare) - set(far)), 1)
 
 
 def test_a_pair_is_divided_by_the_windows_it_has(expected: tuple[Any, Path]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any
 
@@ -58,6 +59,9 @@ class ListLink:
     """Ends the run when the cell has handed over its final part. `script`: events by the number of the poll at which they come."""
 
     copies = False
+    near = ()
+    lock = threading.RLock()
+    glance = tick = staticmethod(lambda *_: ())
 
     def __init__(self, script: dict[int, Event], start: Part | None, journal: ListJournal) -> None:
         self.script = script

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import d4py
 from d4py import mappings
 from d4py.errors import StateError
-from d4py.runs import Folder
+from d4py.runs import Folder, lock
 from d4py.runs.books import audit
 from d4py.runs.outputs import Outputs
 
@@ -165,3 +166,17 @@ class Last(d4py.GenericPE):
 
     def postprocess(self) -> None:
         self.write("output", self.seen + 1)
+
+
+def test_a_run_is_in_the_hands_of_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "wf.py"
+    path.write_text(WORKFLOW)
+    folder = Folder(d4py.run(str(path), check=False, run_dir=tmp_path / "run").folder)
+    (tmp_path / "mended").touch()
+    before = {file.name: file.read_bytes() for file in folder.path.iterdir() if file.is_file()}
+
+    with lock.held(folder.path), pytest.raises(StateError, match=rf"is in the hands of process {os.getpid()} on "):
+        mappings.resume(folder)
+    assert {file.name: file.read_bytes() for file in folder.path.iterdir() if file.is_file()} == before
+
+    assert mappings.resume(folder).exit_code == 0

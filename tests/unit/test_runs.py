@@ -11,7 +11,7 @@ import pytest
 from d4py.engine.cell import Counters
 from d4py.engine.coordinator import Commit
 from d4py.engine.link import Part
-from d4py.errors import StateError, UnknownRun
+from d4py.errors import StateError, Superseded, UnknownRun
 from d4py.runs import Folder, State, Status, atomic, find, home, new_id, process
 
 
@@ -70,12 +70,13 @@ def test_a_generation_without_a_commit_stands_where_it_began(folder: Folder) -> 
     assert folder.last_commit() == commit(1, 3)
 
 
-def test_a_commit_that_an_older_generation_makes_later_does_not_count(folder: Folder) -> None:
+def test_an_older_generation_can_commit_no_more_once_a_newer_one_was_begun(folder: Folder) -> None:
     folder.begin_generation(1, None)
     folder.write_commit(commit(1, 3))
     folder.begin_generation(2, commit(1, 3))
 
-    folder.write_commit(commit(1, 4))
+    with pytest.raises(Superseded, match="taken over by another process, which began generation 2"):
+        folder.write_commit(commit(1, 4))
 
     assert folder.last_commit() == commit(1, 3)
     folder.write_commit(commit(2, 4))
@@ -84,9 +85,8 @@ def test_a_commit_that_an_older_generation_makes_later_does_not_count(folder: Fo
 
 def test_a_commit_of_a_generation_that_was_begun_from_the_start_is_not_that_of_the_one_before(folder: Folder) -> None:
     folder.begin_generation(1, None)
-    folder.begin_generation(2, None)
-
     folder.write_commit(commit(1, 1))
+    folder.begin_generation(2, None)
 
     assert folder.last_commit() is None
 

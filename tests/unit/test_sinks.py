@@ -11,8 +11,8 @@ import pytest
 
 import d4py
 from d4py import mappings
+from d4py.connectors.files import CommittedFiles
 from d4py.engine.coordinator import Coordinator, MakeCommit
-from d4py.graph.files import CommittedFiles
 from d4py.runs import Folder, Status
 
 WORKFLOW = """\

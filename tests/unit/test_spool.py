@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from d4py.errors import NotPicklable, StateError
-from d4py.runs.spool import Journal, Reach, Spool, read, records
+from d4py.runs.journal import Journal, drop
+from d4py.runs.spool import Reach, Spool, read, records
 
 Make = Callable[..., Spool]
 
@@ -33,9 +34,9 @@ def spooled(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path, 4)) as journal:
-        yield journal
+def journals(tmp_path: Path) -> Iterator[Callable[[int], Journal]]:
+    with ExitStack() as stack:
+        yield lambda generation: stack.enter_context(closing(Journal(tmp_path, 4, generation)))
 
 
 def test_records_are_read_in_order_with_rank_and_output(spooled: Make, tmp_path: Path) -> None:
@@ -99,23 +100,53 @@ def test_a_value_that_cannot_be_kept_is_told(spooled: Make, tmp_path: Path) -> N
         spooled([threading.Lock()]).reach()
 
 
-def test_a_journal_outlives_its_process_and_is_read_from_a_number_on(journal: Journal, tmp_path: Path) -> None:
-    for value in ("a", "b", "c"):
-        journal.append(value)
+def test_objects_around_large_arrays_do_not_wait_in_memory(spooled: Make, tmp_path: Path) -> None:
+    spool = spooled([{"trace": (number, np.zeros(10_000))} for number in range(3)])
+    assert not (tmp_path / "00000.0001.spool").exists()
 
-    assert Journal(tmp_path, 4).since(1) == ["b", "c"]
-    assert Journal(tmp_path, 5).since(0) == []
+    spool.append(3, "output", {"trace": (3, np.zeros(10_000))})
+
+    assert (tmp_path / "00000.0001.spool").stat().st_size > 4 * 80_000
+
+
+def test_a_journal_outlives_its_process_and_is_read_from_a_number_on(journals: Callable[[int], Journal]) -> None:
+    journals(1).append("a")
+    first = journals(2)
+    assert list(first.since(0)) == ["a"]
+    for value in ("b", "c"):
+        first.append(value)
+
+    assert list(journals(3).since(1)) == ["b", "c"]
+    assert list(journals(3).since(3)) == []
 
 
 def test_a_journals_half_written_record_is_cut_off_and_the_next_follows_the_last_whole_one(
-    journal: Journal, tmp_path: Path
+    journals: Callable[[int], Journal], tmp_path: Path
 ) -> None:
-    journal.append("a")
-    whole = (tmp_path / "00004.journal").stat().st_size
-    journal.append("b" * 50)
-    os.truncate(tmp_path / "00004.journal", whole + 20)
+    first = journals(1)
+    first.append("a")
+    (file,) = tmp_path.iterdir()
+    whole = file.stat().st_size
+    first.append("b" * 50)
+    os.truncate(file, whole + 20)
 
-    with closing(Journal(tmp_path, 4)) as later:
-        assert later.since(0) == ["a"]
-        later.append("c")
-    assert Journal(tmp_path, 4).since(0) == ["a", "c"]
+    later = journals(2)
+    assert list(later.since(0)) == ["a"]
+    later.append("c")
+    assert list(journals(3).since(0)) == ["a", "c"]
+
+
+def test_a_journal_begins_a_file_at_each_checkpoint_so_that_what_is_committed_can_go(
+    journals: Callable[[int], Journal], tmp_path: Path
+) -> None:
+    journal = journals(1)
+    for value in range(6):
+        journal.append(value)
+        if value % 2:
+            journal.sync()
+    assert len(list(tmp_path.iterdir())) == 3
+
+    drop(tmp_path, 4, 4)
+
+    assert len(list(tmp_path.iterdir())) == 1
+    assert list(journals(2).since(4)) == [4, 5]

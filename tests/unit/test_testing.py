@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from d4py.engine.cell import CellMachine
-from d4py.engine.runner import Runner
+from d4py.engine.taking import Taking
 from d4py.runs.spool import Spool
 from d4py.testing import Fault, Loaded, Numbers, eventually, opened, settled, tamper
 
@@ -77,16 +77,16 @@ def test_settled_waits_until_nothing_changes() -> None:
     assert settled(lambda: next(seen, 3), quiet=0.02) == 3
 
 
-@pytest.mark.parametrize("kind", tamper.KINDS)
+@pytest.mark.parametrize("kind", [*tamper.OTHERS, *(f"{name} data first" for name in tamper.FRAMES)])
 def test_tampering_is_undone(tmp_path: Path, kind: str) -> None:
-    before = CellMachine.arrive, Runner._items, Spool.append
+    before = CellMachine.arrive, Taking._each, Spool.append
 
     tamper.install(kind, str(tmp_path))
-    during = CellMachine.arrive, Runner._items, Spool.append
+    during = CellMachine.arrive, Taking._each, Spool.append
     tamper.undo()
 
     assert during != before
-    assert (CellMachine.arrive, Runner._items, Spool.append) == before
+    assert (CellMachine.arrive, Taking._each, Spool.append) == before
 
 
 def test_nothing_but_the_contract_needs_pytest() -> None:

@@ -25,6 +25,7 @@ def show(folder: Path, console: Console) -> None:
     table.add_column("pair", no_wrap=True)
     for name in ("distance km", "SNR", "velocity km/s", "peak lag s"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)  # the mark of a pick that is no peak
     for row in found:
         table.add_row(
             row["pair"],
@@ -32,6 +33,7 @@ def show(folder: Path, console: Console) -> None:
             _told(row["snr"], 1),
             _told(row["speed_km_s"], 2),
             _told(row["peak_lag_s"], 2, sign=True),
+            "*" if row["at_edge"] else "",
         )
     console.print(table)
     if len(found) < stacks.pairs:

@@ -19,9 +19,10 @@ import numpy as np
 import d4py
 from d4py.errors import InputError, ParameterError
 from fetch import default_folder
-from noise.archive import DataError, check_has_files, scan
+from noise.archive import DataError, scan
 from noise.blas import single_threaded
-from noise.correlate import cross_spectra, fold
+from noise.correlate import cross_spectra, evened, fold
+from noise.foresight import foresee
 from noise.items import Samples, SlabSpectra, Survey, TileSpectra, TileTraces, Waveforms, Work
 from noise.lags import lag_traces
 from noise.normalise import normalise
@@ -29,12 +30,15 @@ from noise.prepare import prepare
 from noise.report import Report
 from noise.response import Responses
 from noise.settings import Settings
+from noise.sizes import Memory, Sizes
 from noise.spectra import window_spectra
 from noise.stack import Stack
 from noise.store import Writer, load
 from noise.survey import survey, works
-from noise.table import measured, rows
+from noise.table import doubts, measured, rows
 from noise.waveforms import read_block
+
+REPORTS_AT_ONCE = 64  # are kept before they are added up: each addition copies every name
 
 
 class Segments(d4py.GenericPE):
@@ -52,8 +56,13 @@ class Segments(d4py.GenericPE):
         try:
             catalogue = scan(s.data, channels=s.channels, start_ns=s.start_ns, end_ns=s.end_ns, corrupt=s.corrupt)
             found, report = survey(catalogue, s)
+            rate = max(epoch.rate_hz for epoch in catalogue.epochs)
+            sizes = Sizes(settings=s, channels=len(found.channels), segments=found.segments, rate_hz=rate)
+            sizes.check(Memory.of(s))  # once more: `configure` looked at names and a few headers
         except DataError as error:
             raise InputError(str(error)) from None
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
         self.log(f"{len(found.channels)} channels, {found.segments} segments of {s.segment_s:g} s")
         self.write("survey", found)
         self.write("report", report)
@@ -174,10 +183,14 @@ class RankUpdate(d4py.GenericPE):
         for slab, segment in sorted(self.waiting):
             self.write("report", Report.of("incomplete", f"slab {slab}, segment {segment}"))
             self.stacks.setdefault(slab, Stack()).skip(segment)
-        for slab in sorted(self.stacks):
-            total = self.stacks[slab].total()
-            if total is not None:
-                self._send(slab, *total)
+        totals = {slab: self.stacks.pop(slab).total() for slab in sorted(self.stacks)}
+        if self.stations == 0:
+            return
+        for tile in self.settings.tiling(self.stations).tiles:  # outside, so that few of them wait in InverseTile
+            for slab, total in totals.items():
+                if total is not None:
+                    cross, counts = np.ascontiguousarray(total[0][:, tile.packed]), total[1][tile.packed]
+                    self.write("output", TileSpectra(tile.number, slab, self.stations, cross, counts))
 
     def _take(self, part: SlabSpectra) -> None:
         key = part.slab, part.segment
@@ -205,11 +218,6 @@ class RankUpdate(d4py.GenericPE):
         with single_threaded():
             stack.add(segment, (cross_spectra(np.concatenate(blocks, axis=1), tiling), fold(weights, tiling)))
 
-    def _send(self, slab: int, cross: Any, counts: Any) -> None:
-        for tile in self.settings.tiling(self.stations).tiles:
-            packed = np.ascontiguousarray(cross[:, tile.packed])
-            self.write("output", TileSpectra(tile.number, slab, self.stations, packed, counts[tile.packed]))
-
 
 class InverseTile(d4py.GenericPE):
     """Transform the sums of a tile to lag traces when all its slabs are there."""
@@ -231,7 +239,7 @@ class InverseTile(d4py.GenericPE):
         del self.waiting[part.tile]
         positions, first, second = self.settings.tiling(part.stations).tiles[part.tile].pairs()
         counts = parts[0].counts
-        cross = np.concatenate([evened(parts[slab], counts) for slab in sorted(parts)])
+        cross = np.concatenate([evened(parts[slab].cross, parts[slab].counts, counts) for slab in sorted(parts)])
         traces = lag_traces(cross, counts, grid, positions=positions)
         windows = counts[positions].astype(np.int32)
         self.write("output", TileTraces(part.tile, part.stations, first, second, traces, windows))
@@ -248,14 +256,16 @@ class Write(d4py.GenericPE):
         self._add_output("output", type=str)
         self.settings = settings
         self.survey: Survey | None = None
-        self.report = Report()
+        self.reports: list[Report] = []
         self.written: set[int] = set()
 
     def process(self, inputs: dict[str, Any]) -> None:
         if "survey" in inputs:
             self.survey = inputs["survey"]
         elif "report" in inputs:
-            self.report = self.report + inputs["report"]
+            self.reports.append(inputs["report"])
+            if len(self.reports) >= REPORTS_AT_ONCE:
+                self.reports = [Report.sum(self.reports)]
         else:
             self._put(inputs["input"])
 
@@ -265,23 +275,27 @@ class Write(d4py.GenericPE):
             return
         writer = Writer(self.settings.output)
         if not self.written:
-            raise InputError(
-                f"No window of {self.settings.window_s:g} s is whole on two channels: {'; '.join(self.report.lines()) or 'no data'}."
-            )
+            told = "; ".join(Report.sum(self.reports).lines()) or "no data"
+            raise InputError(f"No window of {self.settings.window_s:g} s is whole on two channels: {told}.")
         places = {
             "latitude": np.array(found.latitudes),
             "longitude": np.array(found.longitudes),
             "elevation": np.array(found.elevations_m),
         }
+        columns = measured(writer, places["latitude"], places["longitude"], self.settings)
+        first, second = writer.pairs()
+        doubted = doubts(
+            columns, lambda pair: f"{found.channels[first[pair]]} - {found.channels[second[pair]]}", self.settings
+        )
+        report = Report.sum([*self.reports, doubted])
         attributes = {
             "channels": list(found.channels),
             "start": str(np.datetime64(found.start_ns, "ns")),
             "end": str(np.datetime64(found.end_ns, "ns")),
             "parameters": self.settings.as_json(),
-            "report": self.report.as_json(),
-            "report_lines": self.report.lines(),
+            "report": report.as_json(),
+            "report_lines": report.lines(),
         }
-        columns = measured(writer, places["latitude"], places["longitude"], self.settings)
         self.write("output", str(writer.finish(columns=columns, places=places, attributes=attributes)))
 
     def _put(self, tile: TileTraces) -> None:
@@ -311,14 +325,6 @@ class Plot(d4py.GenericPE):
         self.write("output", {"stacks": str(stacks.path), **paths, "report": list(stacks.attributes["report_lines"])})
 
 
-def evened(part: TileSpectra, counts: Any) -> Any:
-    """Return the cross-spectra of a slab as sums over so many windows; as they are, but where an item of one slab was lost to quarantine."""
-    if np.array_equal(part.counts, counts):
-        return part.cross
-    factor = np.divide(counts, part.counts, out=np.full_like(counts, np.nan), where=part.counts > 0)
-    return (part.cross * factor).astype(part.cross.dtype)
-
-
 def configure(
     *,
     data: str = "",
@@ -343,10 +349,11 @@ def configure(
     speeds_km_s: list[float] | tuple[float, ...] = (0.5, 2.0),
     segment_s: float = 3600.0,
     block: int = 16,
-    slabs: int = 4,
+    slabs: int = 8,
     tile: int = 128,
+    memory_gb: float = 0.0,
 ) -> d4py.WorkflowGraph:
-    """Make the graph for these parameters; workflow.toml tells their meaning and units. Looks at the paths; opens the files only with corrupt=fail."""
+    """Make the graph for these parameters; workflow.toml tells their meaning and units. Looks at paths, names and a few headers."""
     given = {**locals(), "data": data or str(default_folder())}
     try:
         settings = Settings.of(**given)
@@ -354,11 +361,7 @@ def configure(
             raise DataError(
                 f"No data are named; get a day with `python {Path(__file__).with_name('fetch.py')}`, or name yours with --set data=FOLDER."
             )
-        check_has_files(settings.data)
-        if (
-            settings.corrupt == "fail"
-        ):  # better before a run than in it; damage inside the samples is found when they are read
-            scan(settings.data, channels=channels, start_ns=settings.start_ns, end_ns=settings.end_ns, corrupt="fail")
+        foresee(settings)
     except DataError as error:
         raise InputError(str(error)) from None
     except (ValueError, TypeError) as error:

@@ -12,6 +12,7 @@ from d4py.runs import Folder, State
 from d4py.runs.outputs import Outputs, write_lines
 
 if TYPE_CHECKING:
+    from d4py.cli.stdout import Stdout
     from d4py.plan import Plan
     from d4py.runs.board import Board
 
@@ -20,6 +21,8 @@ def checked(text: str) -> Path:
     """Return the path of an output file. Raises UsageError where it can't be written, before anything has run."""
     path = Path(text).absolute()
     hint = "Choose another with --output."
+    if path.exists() and not path.is_dir() and not path.is_file():
+        return path  # a device or a pipe
     if path.is_dir():
         raise UsageError(f"The output file {text!r} is a folder.", hint=hint)
     if not path.parent.is_dir():
@@ -35,9 +38,11 @@ def checked(text: str) -> Path:
 class Delivery:
     """An observer. What went wrong is kept in `error`: the run itself is as good without the file."""
 
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, path: Path, stdout: Stdout) -> None:
+        """stdout: what to give back before anything is written, for the file may be that."""
         self.folder = folder
         self.path = path
+        self.stdout = stdout
         self.error: D4pyError | None = None
 
     def begin(self, plan: Plan, board: Board, state: State) -> None:
@@ -51,6 +56,7 @@ class Delivery:
         commit = folder.last_commit()
         if commit is None or not commit.final:
             return
+        self.stdout.give_back()
         try:
             write_lines(Outputs(folder), self.path)
         except D4pyError as error:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from d4py.cli.main import drop_stdout
+from d4py.cli.main import BROKEN_PIPE, drop_stdout
 from d4py.cli.summary import show
+from d4py.engine.failure import UNREAD
 from d4py.errors import WorkflowFailed
 
 if TYPE_CHECKING:
@@ -17,16 +20,25 @@ if TYPE_CHECKING:
 
 
 def ended(start: Callable[[], Result], args: Namespace, watching: Watching) -> int:
-    """Start a run, wait, print its summary; return its exit code, also where nobody reads the summary."""
+    """Start a run, wait, print its summary; return its exit code, also where nobody reads the summary.
+
+    A run that failed because nobody reads what its PEs print dies of that without a word, as any program in a pipe does.
+    """
     try:
         result = start()
     except SystemExit as end:
         raise WorkflowFailed(
             f"A PE called exit({end.code}).", hint="Return from process instead; d4py cancel ends a run."
         ) from None
+    if result.exit_code == WorkflowFailed.exit_code and result.error.endswith(UNREAD):
+        drop_stdout()
+        return BROKEN_PIPE
     delivery = watching.delivery
+    args.stdout.give_back()
+    aside = redirect_stdout(sys.stderr) if args.stdout.taken and not args.json else nullcontext()
     try:
-        show(result, output=str(delivery.path) if delivery else "", machine=args.json, quiet=args.quiet)
+        with aside:
+            show(result, output=str(delivery.path) if delivery else "", machine=args.json, quiet=args.quiet)
     except BrokenPipeError:
         drop_stdout()
     if delivery is not None and delivery.error is not None:

@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from d4py.cli.progress import View, per_second
+from d4py.cli.region import Region
 from d4py.cli.table import lasting
 
 if TYPE_CHECKING:
     from d4py.runs import State
 
 _BAR = 24
-_OTHER_LINES = 4  # title, heads, and what a terminal needs below
+_OTHER_LINES = 3  # title, heads, and how many PEs are not shown
 
 
 class Display:
@@ -27,27 +28,23 @@ class Display:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._console = Console(stderr=True)
-        # What PEs print goes above the display, unless it goes elsewhere than to the terminal.
-        self._live = Live(
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),
-            redirect_stderr=True,
-        )
-
-    def begin(self) -> None:
-        """Take the lines that are drawn on."""
-        self._live.start()
-
-    def end(self) -> None:
-        """Give them back."""
-        self._live.stop()
+        self._region = Region(sys.stderr.fileno())
 
     def show(self, view: View) -> None:
-        """Draw."""
-        self._live.update(Group(self._title(view), self._table(view)), refresh=True)
+        """Draw. Raises OSError when the terminal is gone."""
+        room = self._region.most - _OTHER_LINES
+        if room > 0:
+            self._region.draw(self._lines(Group(self._title(view), self._table(view, room))))
+
+    def end(self) -> None:
+        """Give the lines that were drawn on back."""
+        self._region.close()
+
+    def _lines(self, drawn: Group) -> list[str]:
+        console = Console(file=io.StringIO(), force_terminal=True, width=self._region.size.columns)
+        with console.capture() as capture:
+            console.print(drawn)
+        return capture.get().splitlines()
 
     def _title(self, view: View) -> Text:
         state = self._state
@@ -63,7 +60,7 @@ class Display:
             title.append(f"  generation {state.generation}", "yellow")
         return title
 
-    def _table(self, view: View) -> Table:
+    def _table(self, view: View, room: int) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
         table.add_column("PE", no_wrap=True, overflow="ellipsis", max_width=32)
         for head in ("instances", "items", "rate"):
@@ -79,11 +76,10 @@ class Display:
         if view.totals:
             table.add_column("", no_wrap=True)
         names = list(view.counts)
-        room = max(3, self._console.height - _OTHER_LINES)
         for pe in names[:room]:
             table.add_row(*self._row(view, pe, waits=waits, kept=kept))
         if len(names) > room:
-            table.caption = f"and {len(names) - room} more"
+            table.add_row(Text(f"and {len(names) - room} more", "dim"))
         return table
 
     def _row(self, view: View, pe: str, *, waits: bool, kept: bool) -> list[str | Text | ProgressBar]:

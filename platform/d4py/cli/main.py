@@ -51,6 +51,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -80,6 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return defect(error)
 
 
+def open_what_is_closed() -> None:
+    """Open standard streams that were closed from outside onto nothing, lest a run's files and sockets get their numbers."""
+    for number, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # the lowest number that is free: this one
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))
+
+
 def dispatch(argv: list[str]) -> int:
     """Call the command that the arguments name."""
     if not argv:
@@ -105,7 +116,10 @@ def dispatch(argv: list[str]) -> int:
         args = parser_of(name, command).parse_args(rest)
     except SystemExit as end:  # --help
         return int(end.code or 0)
-    code: int = command.call(args)
+    from d4py.cli.stdout import Stdout
+
+    with Stdout(machine=getattr(args, "json", False), output=getattr(args, "output", None)) as args.stdout:
+        code: int = command.call(args)
     return code
 
 

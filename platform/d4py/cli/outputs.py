@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 
 from d4py.cli.delivery import checked
@@ -40,7 +41,9 @@ def call(args: Namespace) -> int:
                 "--output writes all outputs.", hint="Leave out --pe and --limit, or print with -o json > FILE."
             )
         path = checked(args.output)
-        print(f"{number_of(write_lines(outputs, path), 'output')} in {path}")
+        args.stdout.give_back()
+        number = write_lines(outputs, path)
+        print(f"{number_of(number, 'output')} in {path}", file=sys.stderr if args.stdout.taken else sys.stdout)
         return 0
     show = json_line if args.format == "json" else line
     for entry in islice((entry for entry in outputs if args.pe in (None, entry.pe)), args.limit):

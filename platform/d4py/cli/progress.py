@@ -120,10 +120,11 @@ class Progress:
         from d4py.cli.live import Display
 
         display = Display(state)
-        display.begin()
         try:
             while not self._over.wait(REFRESH):
                 display.show(look())
+        except OSError:  # the terminal is gone
+            return
         finally:
             display.end()
 

@@ -47,6 +47,7 @@ def call(args: Namespace) -> int:
             accept_changes=args.accept_changes,
             observers=watching.observers,
             check=False,
+            alone=True,
         )
 
     return ended(start, args, watching)

@@ -58,6 +58,7 @@ def call(args: Namespace) -> int:
         )
     source = Source(**description["source"])
     source.parameters.update(args.parameters)
+    mappings.get(args.mapping or description["mapping"]).prepare(args.processes)
     workflow = load(source)
     inputs = {**dict.fromkeys((pe.id or "" for pe in workflow.graph.roots()), 0), **as_inputs(items)}
     settings = {**description["options"], **({"processes": args.processes} if args.processes else {})}
@@ -73,6 +74,7 @@ def call(args: Namespace) -> int:
             on_error=description["on_error"],
             observers=watching.observers,
             check=False,
+            alone=True,
             **settings,
         )
 

@@ -77,6 +77,8 @@ def call(args: Namespace) -> int:
     from d4py.cli.watching import Watching
     from d4py.runs import home, new_id
 
+    if args.mapping is not None:
+        mappings.get(args.mapping).prepare(args.processes)
     workflow = loaded(args)
     mapping, processes = mapping_of(args, workflow)
     inputs = inputs_of(args)
@@ -95,6 +97,7 @@ def call(args: Namespace) -> int:
             on_error=policies_of(args.on_error),
             observers=watching.observers,
             check=False,
+            alone=True,
             fuse=not args.no_fuse,
             checkpoint=args.checkpoint,
             restarts=args.restarts,

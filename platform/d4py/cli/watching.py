@@ -27,7 +27,7 @@ class Watching:
         if args.output is not None or output:
             from d4py.cli.delivery import Delivery, checked
 
-            self.delivery = Delivery(folder, checked(output if args.output is None else args.output))
+            self.delivery = Delivery(folder, checked(output if args.output is None else args.output), args.stdout)
             self.observers.append(self.delivery)
         if args.metrics is not None:
             from d4py.mappings.metrics import Metrics

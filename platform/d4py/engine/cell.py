@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.engine.failure import Unwind
 from d4py.engine.inlet import WINDOW_ITEMS, Arrival, Inlet
@@ -41,8 +41,7 @@ class Act(Enum):
     REST = "rest"  # it has ended, and keeps its frames until the run's end
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """An act with what it is about."""
 
     act: Act

@@ -38,8 +38,15 @@ class Stage:
 class Chain:
     """Runs many items through the stages, then into a lane or a call."""
 
-    def __init__(self, stages: Sequence[Stage], end: Lane | Callable[[Any], None] | None, hooks: Hooks) -> None:
-        """end: where the results of the last stage go; None where that is a sink."""
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        end: Lane | Callable[[Any], None] | None,
+        hooks: Hooks,
+        *,
+        hurry: list[None] | None = None,
+    ) -> None:
+        """end: where the results of the last stage go; None where that is a sink. hurry: of a source; once it is filled, the loop ends after the item in hand."""
         self.stages = tuple(stages)
         self.hooks = hooks
         self.taken = 0  # items of the last run
@@ -53,11 +60,14 @@ class Chain:
             "lane": end,
             "buffer": getattr(end, "buffer", None),
             "full": hooks.full,
+            "hurry": hurry,
         }
         for number, stage in enumerate(self.stages):
             names[f"f{number}"] = stage.call
             names[f"expand{number}"] = _expansion(stage.emit)
-        code, self._stage_of = _compiled(tuple(stage.emit is None for stage in self.stages), kind)
+        code, self._stage_of = _compiled(
+            tuple(stage.emit is None for stage in self.stages), kind, source=hurry is not None
+        )
         exec(code, names)  # noqa: S102 - our own text; nothing of a user's is in it
         self.run: Callable[[Iterable[Any], MutableSequence[int]], None] = names["run"]
 
@@ -97,18 +107,17 @@ def _expansion(emit: Callable[[Any], None] | None) -> Callable[[Any], None] | No
 
 
 @lru_cache(maxsize=256)
-def _compiled(sinks: tuple[bool, ...], end: str) -> tuple[CodeType, dict[int, int]]:
-    """Return the code of a loop, and which stage each of its lines belongs to."""
+def _compiled(sinks: tuple[bool, ...], end: str, *, source: bool) -> tuple[CodeType, dict[int, int]]:
+    """Return the code of a loop, and which stage each of its lines belongs to. A source has no item in hand to note."""
     drops = ", ".join(f"d{number}" for number in range(len(sinks))) + ("," if sinks else "")
-    lines = ["def run(items, note):", "    index = -1"]
+    # Locals are found faster than globals.
+    used = ["Generator", "hurry", "buffer", "lane", "full", "put"]
+    used += [name for number in range(len(sinks)) for name in (f"f{number}", f"expand{number}")]
+    lines = [f"def run(items, note, {', '.join(f'{name}={name}' for name in used)}):", "    index = -1"]
     lines += [f"    d{number} = 0" for number in range(len(sinks))]
-    lines += [
-        "    x = None",
-        "    try:",
-        "        for x in items:",
-        "            index += 1",
-        "            note[2] = index",
-    ]
+    lines += ["    x = None", "    try:", "        for x in items:", "            index += 1"]
+    lines += [] if source else ["            note[2] = index"]
+    leave = ["    if hurry:", "        break", "    continue"] if source else ["    continue"]
     stage_of: dict[int, int] = {}
 
     def add(number: int, *texts: str) -> None:
@@ -121,8 +130,8 @@ def _compiled(sinks: tuple[bool, ...], end: str) -> tuple[CodeType, dict[int, in
             add(number, f"f{number}(x)")
         else:
             add(number, f"y = f{number}(x)")
-            add(number, "if y is None:", f"    d{number} += 1", "    continue")
-            add(number, "if y.__class__ is Generator:", f"    d{number} += 1", f"    expand{number}(y)", "    continue")
+            add(number, "if y is None:", f"    d{number} += 1", *leave)
+            add(number, "if y.__class__ is Generator:", f"    d{number} += 1", f"    expand{number}(y)", *leave)
             if number + 1 < len(sinks) or end != "none":
                 add(number, "x = y")
     last = len(sinks) - 1
@@ -131,6 +140,7 @@ def _compiled(sinks: tuple[bool, ...], end: str) -> tuple[CodeType, dict[int, in
     elif end == "lane":
         add(last, "buffer.append(x)", "if len(buffer) >= lane.limit:", "    full(lane)")
     lines.append("            x = y = None")  # a large item must not live on while the next one is made
+    lines += ["            if hurry:", "                break"] if source else []
     lines += [
         "    except RAISED as error:",
         f"        failed(error, index + 1, ({drops}), x)",

@@ -6,7 +6,7 @@ What is called for each item is built once, here, as closures over just what it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,15 @@ from d4py.engine.chain import Chain, Stage
 from d4py.engine.count import Count
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.receiver import Hooks, Receive, bare, calling, receiver, sinks
+from d4py.engine.refusal import Refusal
 from d4py.engine.watch import Watch
 from d4py.graph.policy import Policy
 from d4py.items.copying import copied
+from d4py.items.sending import prove
 from d4py.plan.keys import partitioner
 
 if TYPE_CHECKING:
+    from d4py.engine.failure import Unwind
     from d4py.graph.inputs import Calls
     from d4py.graph.pe import GenericPE
     from d4py.plan.plan import Instance, Plan, Route
@@ -33,6 +36,7 @@ class Terms:
     readonly: frozenset[str] = frozenset()  # PEs that change nothing they receive
     window: int | None = None  # items of credit per channel, for tests
     debug: bool = False  # detect values that their writer changes after it wrote them
+    folder: str = ""  # of the run
 
 
 class Circuit:
@@ -48,13 +52,15 @@ class Circuit:
         terms: Terms,
         *,
         copies: bool,
+        near: Collection[int] = (),
     ) -> None:
-        """pes: by rank, of this cell. outlets: by channel. copies: whether sending makes a copy."""
+        """pes: by rank, of this cell. outlets: by channel. copies: whether sending makes a copy. near: channels to cells that take turns with this one."""
         self.plan = plan
         self.instances: list[Instance] = [plan.instances[rank] for rank in plan.cells[cell].instances]
         self.pes = dict(pes)
         self.hooks = hooks
         self.copies = copies
+        self._near = frozenset(near)
         self.counts = {instance.rank: Count.of(self.pes[instance.rank]) for instance in self.instances}
         self.lanes: list[Lane] = []
         self.merging: dict[int, Lane] = {}  # rank -> lane for its partial state
@@ -65,6 +71,7 @@ class Circuit:
         self._ways: dict[tuple[int, str], tuple[int, str] | Lane | Receive] = {}
         self._readonly = terms.readonly
         self.debug = terms.debug
+        self._folder = terms.folder
         for instance in reversed(self.instances):  # readers before writers
             self._wire(instance)
 
@@ -77,9 +84,16 @@ class Circuit:
             )
         return self._receivers[key]
 
+    def refuse(self, unwind: Unwind) -> None:
+        """From now on each write of a PE raises this."""
+        refusal = Refusal(unwind)
+        for pe in self.pes.values():
+            for output in pe._emit:
+                pe._emit[output] = refusal.write
+
     def _wire(self, instance: Instance) -> None:
         pe = self.pes[instance.rank]
-        pe.rank = instance.rank
+        pe._belong(instance.rank, self._folder)
         emits: dict[str, Receive] = {}
         for output in pe.outputconnections:
             routes = [route for route in self.plan.routes if route.writer == instance.pe and route.output == output]
@@ -88,7 +102,9 @@ class Circuit:
         pe._emit = emits
         for route in self.plan.routes:
             if route.grouping == "merge" and route.writer == instance.pe and instance.number > 0:
-                self.merging[instance.rank] = self._lane(self._outlets_of(route, instance), Choice.ONE)
+                self.merging[instance.rank] = self._lane(
+                    self._outlets_of(route, instance), Choice.ONE, instance, "merge()"
+                )
 
     def chain(self, rank: int, port: str) -> Chain | None:
         """Return the generated loop that begins at an instance's input, or None where nothing there is straight."""
@@ -99,11 +115,11 @@ class Circuit:
             self._chains[key] = Chain(stages, end, self.hooks) if stages else None
         return self._chains[key]
 
-    def chain_after(self, rank: int, output: str) -> Chain | None:
-        """Return the generated loop that takes what an instance writes on an output."""
+    def chain_after(self, rank: int, output: str, hurry: list[None]) -> Chain | None:
+        """Return the generated loop that takes what a source writes on an output."""
         stages: list[Stage] = []
         end = self._next(rank, output, stages)
-        return Chain(stages, end, self.hooks) if stages or isinstance(end, Lane) else None
+        return Chain(stages, end, self.hooks, hurry=hurry) if stages or isinstance(end, Lane) else None
 
     def _follow(self, rank: int, port: str, stages: list[Stage]) -> Lane | Receive | None:
         """Add the straight stages from an input on; return where their results go."""
@@ -132,7 +148,13 @@ class Circuit:
             count.n += 1
             target(value)
 
-        return send
+        return _proved(send) if self._careful(instance, routes) else send
+
+    def _careful(self, instance: Instance, routes: Sequence[Route]) -> bool:
+        """Whether a value that cannot be kept or sent must fail the write, for a policy to judge; else it fails the run when its frame is cut."""
+        policy = Policy.parse(self.pes[instance.rank].on_error, of=f"PE {instance.pe!r}")
+        leaves = not routes or ((self.copies or bool(self._near)) and not all(route.fused for route in routes))
+        return leaves and bool(policy.retries or policy.quarantine)
 
     def _joined(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:
         """Return what takes a written value to all its readers; note the way for chains."""
@@ -168,7 +190,7 @@ class Circuit:
         outlets = self._outlets_of(route, instance)
         full = self.hooks.full
         if route.grouping == "key" and len(outlets) > 1:
-            lanes = [self._lane([outlet], Choice.ONE) for outlet in outlets]
+            lanes = [self._lane([outlet], Choice.ONE, instance, route.output) for outlet in outlets]
             place = partitioner(route.key, len(outlets))
 
             def to_keyed(value: Any) -> None:
@@ -179,7 +201,8 @@ class Circuit:
 
             self._ways[instance.rank, route.output] = to_keyed
             return to_keyed
-        lane = self._lane(outlets, Choice.EVERY if route.grouping == "all" else Choice.ANY)
+        choice = Choice.EVERY if route.grouping == "all" else Choice.ANY
+        lane = self._lane(outlets, choice, instance, route.output)
         buffer = lane.buffer
         lane.copies = lane.choice is Choice.EVERY and not self.copies and route.reader not in self._readonly
 
@@ -191,8 +214,9 @@ class Circuit:
         self._ways[instance.rank, route.output] = lane
         return to_lane
 
-    def _lane(self, outlets: list[Outlet], choice: Choice) -> Lane:
-        lane = Lane(outlets, choice)
+    def _lane(self, outlets: list[Outlet], choice: Choice, writer: Instance, output: str) -> Lane:
+        near = self._near.intersection(outlet.channel for outlet in outlets)
+        lane = Lane(outlets, choice, writer=writer, output=output, near=near)
         self.lanes.append(lane)
         return lane
 
@@ -202,3 +226,11 @@ class Circuit:
             for channel in self.plan.channels
             if channel.route == route.index and channel.writer == instance.rank
         ]
+
+
+def _proved(target: Receive) -> Receive:
+    def send(value: Any) -> None:
+        prove(value)
+        target(value)
+
+    return send

@@ -7,7 +7,7 @@ Events in, instructions out; a mapping's supervisor obeys them, and stores what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,23 +23,20 @@ class Commit:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AskBarriers:
+class AskBarriers(NamedTuple):
     """Start an epoch at these source cells."""
 
     epoch: int
     cells: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeCommit:
+class MakeCommit(NamedTuple):
     """Make a commit durable, then call `committed`."""
 
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True)
-class Rewind:
+class Rewind(NamedTuple):
     """Make the new generation durable, then start all cells anew from a commit (None: from the start)."""
 
     generation: int
@@ -47,18 +44,15 @@ class Rewind:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(NamedTuple):
     """All is committed: the run has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(NamedTuple):
     """A checkpoint was made because the run is to stop and be resumed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(NamedTuple):
     """The run cannot go on."""
 
     reason: str

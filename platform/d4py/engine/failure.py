@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from typing import NamedTuple
 
 OWN = __file__.rpartition("/engine/")[0] + "/"
 _SHOWN = 200
+UNREAD = "nobody reads what this run prints any more"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(NamedTuple):
     """What failed the run, or put an item into quarantine."""
 
     pe: str
@@ -31,6 +31,11 @@ class Failure:
         place = f"item {self.item} on {self.port!r}" if self.item is not None else self.during
         shown = f", input {self.value}" if self.item is not None else ""
         return f"PE {self.pe!r}, instance {self.instance}, {place}{shown}: {self.error}"
+
+    @property
+    def unread(self) -> bool:
+        """Whether it printed for a reader that has left: no try mends that, and the item is not to blame."""
+        return self.error.endswith(UNREAD)
 
 
 # What a user's code may raise at its own fault. sys.exit() is among it: a run must not end as if its work were done.
@@ -66,10 +71,19 @@ def describe(
         item=item,
         port=port,
         value=shortened(value),
-        error=f"{type(error).__name__}: {error}",
+        error=f"{type(error).__name__}: {UNREAD if isinstance(error, BrokenPipeError) and reader_left() else error}",
         traceback=users_lines(error),
         during=during,
     )
+
+
+def reader_left() -> bool:
+    """Whether standard output is a pipe that nobody reads."""
+    import select
+
+    poller = select.poll()
+    poller.register(1, 0)
+    return any(events & select.POLLERR for _, events in poller.poll(0))
 
 
 def shortened(value: object) -> str:
@@ -88,5 +102,5 @@ def users_lines(error: BaseException) -> str:
     lines.extend(traceback.format_exception_only(type(error), error))
     cause = error.__cause__
     if cause is not None:
-        lines.insert(0, users_lines(cause) + "\nThe above exception was the direct cause of the following one:\n\n")
+        lines.insert(0, users_lines(cause) + "\n\nThe above exception was the direct cause of the following one:\n\n")
     return "".join(lines).rstrip()

@@ -4,25 +4,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence, Sequence
+    from collections.abc import Callable, Collection, Iterable, MutableSequence, Sequence
+    from types import TracebackType
 
     from d4py.engine.cell import Counters
     from d4py.engine.failure import Failure
     from d4py.items import Frame
 
 
-@dataclass(frozen=True, slots=True)
-class FrameArrived:
+class FrameArrived(NamedTuple):
     """A frame came in."""
 
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(NamedTuple):
     """A reader is done with frames up to `number` and allows items up to `credit`."""
 
     channel: int
@@ -31,34 +30,29 @@ class Acknowledged:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class BarrierAsked:
+class BarrierAsked(NamedTuple):
     """The coordinator starts an epoch."""
 
     epoch: int
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A commit is durable: sinks may let go what they prepared up to its epoch."""
 
     epoch: int
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(NamedTuple):
     """Live sources are to stop; what is in flight goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunOver:
+class RunOver(NamedTuple):
     """The run has ended: nothing of this cell is needed any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(NamedTuple):
     """Give up this generation at once."""
 
 
@@ -92,43 +86,44 @@ class Part:
         return self.counters.finished
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshotted:
+class Snapshotted(NamedTuple):
     """A part to make durable; the coordinator hears of it when it is."""
 
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
-class CannotSnapshot:
+class CannotSnapshot(NamedTuple):
     """A PE's state cannot be kept."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """The sinks of a cell have let go what they prepared up to an epoch."""
 
     cell: int
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A PE failed the run."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """A frame is missing."""
 
     reason: str
 
 
-Report = Snapshotted | Released | CannotSnapshot | Failed | Lost
+class Unkept(NamedTuple):
+    """The disk does not take what the cell must keep."""
+
+    reason: str
+
+
+Report = Snapshotted | Released | CannotSnapshot | Failed | Lost | Unkept
 
 
 class Spool(Protocol):
@@ -147,18 +142,39 @@ class Journal(Protocol):
     def append(self, value: Any) -> None:
         """Keep one write before it is sent."""
 
-    def since(self, number: int) -> Sequence[Any]:
-        """Return the writes from `number` on."""
+    def since(self, number: int) -> Iterable[Any]:
+        """Return the writes from `number` on; all are taken before the next is appended."""
 
     def sync(self) -> None:
         """Make what was appended durable."""
+
+
+class Lock(Protocol):
+    """A lock that the thread which has it may take again."""
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take it; return whether that succeeded."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 class Link(Protocol):
     """How a cell is joined to the rest of the run."""
 
     copies: bool  # whether a value sent is a copy (another process) or the value itself
-    note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), frame number, index
+    near: Collection[int]  # channels whose readers take turns with this cell: they run only while it does not
+    note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), number of the frame's first item, index
+
+    @property
+    def lock(self) -> Lock:
+        """Held by the cell, but for the time that users' code runs."""
 
     @property
     def outputs(self) -> Spool:
@@ -176,6 +192,12 @@ class Link(Protocol):
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Return what came in; wait for it up to so many seconds (0: not at all; below 0: as long as it takes)."""
+
+    def glance(self) -> Sequence[Event]:
+        """Return what came in, without waiting and without giving other cells a turn."""
+
+    def tick(self, call: Callable[[], None]) -> None:
+        """Have this called every few hundredths of a second, from another thread, while the cell lives."""
 
     def report(self, report: Report) -> None:
         """Tell the supervisor."""

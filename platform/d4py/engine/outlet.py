@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.items import Frame, Kind
 from d4py.items.copying import copied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from d4py.plan.plan import Instance
 
 FRAME_ITEMS = 512
 FRAME_BYTES = 256 << 10
@@ -108,18 +113,31 @@ class Choice(Enum):
 
 
 class Lane:
-    """Items on their way to one outlet, or to a choice of them. `limit` is how many wait before a cut is due."""
+    """Items on their way to one outlet, or to a choice of them. `limit` is how many wait before a cut may be due."""
 
-    __slots__ = ("buffer", "choice", "copies", "due", "eager", "limit", "outlets")
+    __slots__ = ("_at", "buffer", "choice", "copies", "due", "limit", "most", "near", "outlets", "output", "writer")
 
-    def __init__(self, outlets: list[Outlet], choice: Choice) -> None:
+    def __init__(
+        self,
+        outlets: list[Outlet],
+        choice: Choice,
+        *,
+        writer: Instance | None = None,
+        output: str = "",
+        near: Collection[int] = (),
+    ) -> None:
+        """writer, output: who fills it, for messages. near: channels whose readers run only while this cell does not."""
         self.outlets = outlets
+        self._at = 0  # of a choice, the outlet that the last frame went to
+        self.most = FRAME_ITEMS
         self.choice = choice if len(outlets) > 1 else Choice.ONE
+        self.writer = writer
+        self.output = output
         self.buffer: list[Any] = []
         self.limit = 1
         self.copies = False  # readers in this process each need their own
-        self.eager = False  # a long call is writing: cut by time, too
-        self.due = 0.0
+        self.due = 0.0  # when the next value may go alone
+        self.near = frozenset(near)
 
     def cut(self) -> list[Frame]:
         """Cut what waits into frames, as far as credit allows, and set the next limit."""
@@ -130,12 +148,10 @@ class Lane:
             if number <= 0:
                 break
             number = min(number, max(1, min(outlet.frame_limit() for outlet in targets)))
-            if number == len(self.buffer):
-                items = self.buffer[:]
-                self.buffer.clear()  # not a new list: writers hold this one
-            else:
-                items = self.buffer[:number]
-                del self.buffer[:number]
+            items = self.buffer[
+                :number
+            ]  # not a new list for the buffer: writers hold this one, and may append meanwhile
+            del self.buffer[:number]
             *others, last = targets
             frames.extend(outlet.cut([copied(item) for item in items] if self.copies else items) for outlet in others)
             frames.append(last.cut(items))
@@ -143,21 +159,41 @@ class Lane:
         return frames
 
     def refresh(self) -> None:
-        """Set the limit anew: at once where a reader is idle or a long call is writing, else by the size that frames should have."""
-        self.limit = 1 if self.eager or self.idle else self.frame_limit()
+        """Set the limit anew: one where a reader waits, else the size that frames should have."""
+        self.limit = 1 if self.hungry else self.frame_limit()
+
+    def weigh(self, size: int) -> None:
+        """Take note of the bytes of the newest item: a frame grows no longer than such items allow."""
+        self.most = max(1, FRAME_BYTES // max(1, size))
 
     @property
     def idle(self) -> bool:
-        """Whether a reader waits for this lane."""
+        """Whether a reader has nothing in hand."""
         return any(outlet.idle for outlet in self.outlets) if self.choice is Choice.ANY else self.outlets[0].idle
 
+    @property
+    def hungry(self) -> bool:
+        """Whether a reader that could run at once has nothing in hand."""
+        if not self.near:
+            return self.idle
+        return any(
+            outlet.idle and outlet.channel not in self.near
+            for outlet in (self.outlets if self.choice is Choice.ANY else self.outlets[:1])
+        )
+
     def frame_limit(self) -> int:
-        """Return how many items a frame of this lane should have."""
-        if self.choice is Choice.ONE:
-            return self.outlets[0].frame_limit()
-        return (max if self.choice is Choice.ANY else min)(outlet.frame_limit() for outlet in self.outlets)
+        """Return how many items a frame of this lane should have; of a choice, as the last one chosen."""
+        if self.choice is Choice.EVERY:
+            return min(self.most, *[outlet.frame_limit() for outlet in self.outlets])
+        return min(self.most, self.outlets[self._at].frame_limit())
 
     def _targets(self) -> list[Outlet]:
+        if self.choice is Choice.EVERY:
+            return self.outlets
         if self.choice is Choice.ANY:
-            return [max(self.outlets, key=lambda outlet: (outlet.idle, outlet.room()))]
-        return self.outlets
+            self._at = self.outlets.index(max(self.outlets, key=_invitation))
+        return [self.outlets[self._at]]
+
+
+def _invitation(outlet: Outlet) -> tuple[bool, int]:
+    return not outlet.unacked, outlet.room()

@@ -180,6 +180,8 @@ def _patient(
                 )
             finally:
                 state["skip"] = 0
+            if failure.unread:
+                hooks.fail(failure)
             if attempt < policy.retries:
                 hooks.pause(wait)
                 wait *= 2

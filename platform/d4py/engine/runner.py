@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Terms
+from d4py.engine.cutter import FOREVER, Cutter
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
 from d4py.engine.keeping import restore, states
@@ -18,6 +20,7 @@ from d4py.engine.link import (
     CannotSnapshot,
     Committed,
     Drain,
+    Event,
     Failed,
     FrameArrived,
     Link,
@@ -32,19 +35,17 @@ from d4py.engine.outlet import FIRST_CREDIT
 from d4py.engine.receiver import Hooks
 from d4py.engine.sinks import Sinks
 from d4py.engine.source import Source
+from d4py.engine.taking import Taking
 from d4py.errors import NotPicklable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from d4py.engine.outlet import Lane
     from d4py.graph.inputs import Calls
     from d4py.graph.pe import GenericPE
     from d4py.items import Frame
     from d4py.plan.plan import Plan
-
-_EAGER = 0.001  # seconds that a value of a long call may wait to be sent
-_FOREVER = -1.0
 
 
 class Runner(Hooks):
@@ -69,7 +70,6 @@ class Runner(Hooks):
         self.link = link
         self.start = start
         self.calls = terms.calls
-        self.poisoned = poisoned
         self.machine = CellMachine(
             [channel.index for channel in plan.channels_to(cell)],
             [channel.index for channel in plan.channels_from(cell)],
@@ -78,26 +78,27 @@ class Runner(Hooks):
             window=terms.window or WINDOW_ITEMS,
             credit=min(FIRST_CREDIT, terms.window or WINDOW_ITEMS),
         )
-        self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies)
-        self.targets = {
-            channel.index: (plan.routes[channel.route].grouping, channel.reader, plan.routes[channel.route].input)
-            for channel in plan.channels_to(cell)
-        }
+        self.lock = link.lock
+        self.hurry: list[None] = []  # filled now and then: a source that sees it filled ends its step
+        self.cutter = Cutter(self.machine.outlets, link, self._serve, self.fail)
+        self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies, near=link.near)
         self.sources: list[Source] = []
         self.merging = Merging(self.circuit)
-        self.work = 0.0  # seconds per item, smoothed
+        self.taking = Taking(plan, self.circuit, self.merging, self.cutter, link, self, poisoned)
         self.stopping = False
-        self._refresh = False  # credit has come: lanes are to look at their limits
-        self.over = False
-        self.turn = 0
+        self.unwinding: Unwind | None = None
+        self.over, self.turn = False, 0
         self.sinks = Sinks(self.circuit, self._guarded, epoch)
 
     def run(self) -> None:
         """Live until the run is over. Failures are reported, not raised; Abandoned ends it."""
+        self.lock.acquire()
         try:
             self._begin()
             while not self.over:
                 self._act()
+                if self.unwinding is not None:  # a PE caught what ends it, and returned
+                    raise self.unwinding
         except MissingFrame as error:
             self.link.report(Lost(str(error)))
             self._await_end()
@@ -105,45 +106,86 @@ class Runner(Hooks):
             pass
         except Unwind:
             self._await_end()
+        finally:
+            self.lock.release()
 
-    def fail(self, failure: Failure) -> None:
+    def tend(self) -> None:
+        """Send what has waited and take in acknowledgements, while a call takes its time. For another thread."""
+        if not self.hurry:
+            self.hurry.append(None)
+        if not any(lane.buffer for lane in self.cutter.lanes) or not self.lock.acquire(blocking=False):
+            return
+        try:
+            self._take_in(self.link.glance())
+            self.cutter.cut_all()
+        except Unwind as unwind:
+            self._refuse(unwind)
+        except Exception as error:
+            self.link.report(Failed(describe(error, pe="(engine)", instance="(engine)", during="running")))
+        finally:
+            self.lock.release()
+
+    @contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Let `tend` in while users' code runs. All else is done with the lock held."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
+
+    def full(self, lane: Lane) -> None:
+        """Cut a lane if it is time; wait for credit while it stays full."""
+        with self.lock:
+            self.cutter.full(lane)
+
+    def fail(self, failure: Failure) -> NoReturn:
         """Report what failed the run and end the calls in progress."""
-        self.link.report(Failed(failure))
-        raise Unwind
+        with self.lock:
+            self.link.report(Failed(failure))
+        unwind = Unwind()
+        self._refuse(unwind)
+        raise unwind
 
     def quarantine(self, rank: int, port: str, value: Any, failure: Failure) -> None:
         """Keep an item that no try could process."""
-        self.link.quarantine.append(rank, port, (value, failure))
+        self._keep(partial(self.link.quarantine.append, rank, port, (value, failure)))
 
     def output(self, rank: int, name: str, value: Any) -> None:
         """Keep a value that nobody consumes."""
-        self.link.outputs.append(rank, name, value)
+        try:
+            self.link.outputs.append(rank, name, value)
+        except NotPicklable as error:
+            self._unkept(error)
+
+    def _keep(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except NotPicklable as error:
+            self._unkept(error)
+
+    def _unkept(self, error: NotPicklable) -> NoReturn:
+        """Fail the run in the name of the PE whose value a spool cannot keep: many are written at once, and it need not be the last."""
+        if error.record is None:
+            raise error
+        instance = self.plan.instances[error.record[0]]
+        during = f"what it wrote on {error.record[1]!r}"
+        self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
 
     def pause(self, seconds: float) -> None:
         """Let time pass, serving the link."""
         until = self.link.clock() + seconds
-        while (left := until - self.link.clock()) > 0:
-            self._serve(left)
-
-    def full(self, lane: Lane) -> None:
-        """Cut a lane, and wait for credit while it stays full."""
-        waiting = len(lane.buffer)
-        if lane.eager and not lane.idle and waiting < lane.frame_limit():
-            now = self.link.clock()
-            if now < lane.due:
-                lane.limit = 2 * waiting  # a burst: look at the clock again when there are twice as many
-                return
-            lane.due = now + _EAGER
-            self._serve(0)
-        self._cut(lane)
-        while len(lane.buffer) >= max(lane.limit, lane.frame_limit()):
-            self._serve(_FOREVER)
-            self._cut(lane)
+        with self.lock:
+            while (left := until - self.link.clock()) > 0:
+                self._serve(left)
 
     def interrupt(self) -> None:
         """Stop a live source that is in its own code now. For signal handlers of the thread that runs this cell."""
         self.stopping = True
-        if any(source.inside and source.pe.live for source in self.sources):
+        live = [source for source in self.sources if source.pe.live]
+        for source in live:
+            source.halted = True
+        if any(source.inside for source in live):
             raise StopSource
 
     def _act(self) -> None:
@@ -162,7 +204,7 @@ class Runner(Hooks):
         elif step.act is Act.FINISH:
             self._finish()
         else:
-            self._serve(_FOREVER)
+            self._serve(FOREVER)
             return
         self._serve(0)
         self._publish()
@@ -177,7 +219,7 @@ class Runner(Hooks):
             pe = self.circuit.pes[instance.rank]
             pe._logger = partial(self.link.log, instance.rank)
             if not finished:
-                self._guarded(instance.rank, "preprocess", pe.preprocess)
+                self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)
         if self.start is not None:
             restore(self.circuit, self.start)
             self.merging.partials = dict(self.start.partials)
@@ -192,8 +234,9 @@ class Runner(Hooks):
             if calls is not None and instance.number == 0:
                 self.sources.append(self._source(instance.rank, calls))
         self.machine.calling = bool(self.sources)
-        for lane in self.circuit.lanes:
-            lane.refresh()
+        self._serve(0)  # a source that is to stop already is not called
+        self.cutter.take(self.circuit.lanes)
+        self.link.tick(self.tend)
 
     def _source(self, rank: int, calls: Calls) -> Source:
         pe = self.circuit.pes[rank]
@@ -207,59 +250,16 @@ class Runner(Hooks):
             calls,
             clock=self.link.clock,
             between=self._between,
+            hurry=self.hurry,
             journal=self.link.journal(rank) if pe.replay == "spool" else None,
             position=position,
         )
 
     def _run(self, frame: Frame) -> None:
-        grouping, rank, port = self.targets[frame.channel]
-        if grouping == "merge":
-            self.merging.take(frame, rank)
-        else:
-            self._items(frame, rank, port)
-        self._flush()
+        self.taking.take(frame)
+        self.cutter.flush()
         inlet = self.machine.done(frame)
-        self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.work))
-
-    def _items(self, frame: Frame, rank: int, port: str) -> None:
-        items, note, clock, poisoned = frame.items, self.link.note, self.link.clock, self.poisoned
-        note[1], note[2], note[0] = frame.number, 0, frame.channel + 1
-        eager = len(items) == 1
-        if eager:
-            self._eager(True)
-        began = clock()
-        chain = self.circuit.chain(rank, port)
-        if chain is not None and poisoned is None:
-            chain.run(items, note)
-        else:
-            receive = self.circuit.receiver(rank, port)
-            for index, value in enumerate(items):
-                note[2] = index
-                if poisoned is not None and poisoned(frame, index):
-                    self._set_aside(frame, value)
-                else:
-                    receive(value)
-        spent = (clock() - began) / max(1, len(items))
-        note[0] = 0
-        self.work = spent if not self.work or spent < self.work else 0.7 * self.work + 0.3 * spent
-        if eager:
-            self._eager(False)
-
-    def _set_aside(self, frame: Frame, value: Any) -> None:
-        """Put an item into quarantine that killed its worker twice."""
-        _, rank, port = self.targets[frame.channel]
-        instance, count = self.plan.instances[rank], self.circuit.counts[rank]
-        count.read[port].n += 1
-        count.quarantined.n += 1
-        error = RuntimeError("the worker died on this item, twice")
-        self.quarantine(
-            rank,
-            port,
-            value,
-            describe(
-                error, pe=instance.pe, instance=instance.label, item=count.read[port].n - 1, port=port, value=value
-            ),
-        )
+        self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.taking.work))
 
     def _call(self) -> None:
         """Let the sources take turns."""
@@ -271,21 +271,31 @@ class Runner(Hooks):
         waiting = [source for source in self.sources if not source.exhausted]
         if waiting:
             source = waiting[self.turn % len(waiting)]
-            if source.slow:
-                self._eager(True)
+            eager = source.slow
+            if eager:
+                self.cutter.eager(True)
+            with self.unlocked():
                 source.step()
-                self._eager(False)
+            if eager:
+                self.cutter.eager(False)
+            if source.dragged:
+                self.cutter.cut_all()  # what it gives next may be long in coming
             else:
-                source.step()
-            self._cut_idle()
+                self.cutter.cut_idle()
+            if all(other.rest for other in waiting):
+                self._serve(min(other.rest for other in waiting))
         self.machine.calling = any(not source.exhausted for source in self.sources)
         if not self.machine.calling:
-            self._flush()
+            self.cutter.flush()
 
     def _between(self) -> None:
         """Between two writes of a long call: serve the link, stop a live source, take a barrier that was asked for."""
-        self._serve(0)
-        self._publish()
+        with self.lock:
+            self._serve(0)
+            self._publish()
+            self._split()
+
+    def _split(self) -> None:
         if self.stopping and any(source.calling and source.pe.live for source in self.sources):
             raise StopSource
         if self.machine.asked and not self.machine.inlets and self._splittable():
@@ -295,7 +305,7 @@ class Runner(Hooks):
         return all(source.splittable for source in self.sources)
 
     def _barrier(self, epoch: int) -> None:
-        self._flush()
+        self.cutter.flush()
         for outlet in self.machine.outlets.values():
             self.link.send(outlet.barrier(epoch))
         self._hand_over(epoch)
@@ -304,8 +314,8 @@ class Runner(Hooks):
 
     def _finish(self) -> None:
         for instance in self.circuit.instances:
-            self._guarded(instance.rank, "postprocess", partial(self._end, instance.rank))
-        self._flush()
+            self._guarded(instance.rank, "postprocess", partial(self._end, instance.rank), long=True)
+        self.cutter.flush()
         for outlet in self.machine.outlets.values():
             self.link.send(outlet.end())
         marks = self.machine.finish()
@@ -332,26 +342,37 @@ class Runner(Hooks):
         if not finished:
             part.partials = dict(self.merging.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
-        part.outputs = self.link.outputs.reach()
-        part.quarantined = self.link.quarantine.reach()
+        part.outputs = self._keep(self.link.outputs.reach)
+        part.quarantined = self._keep(self.link.quarantine.reach)
         self.link.report(Snapshotted(part))
 
-    def _guarded(self, rank: int, during: str, call: Any) -> None:
+    def _guarded(self, rank: int, during: str, call: Any, *, long: bool = False) -> None:
+        """Make a call of a PE; an exception fails the run. long: it may write, and take its time."""
         instance = self.plan.instances[rank]
         try:
-            call()
+            with self.unlocked() if long else nullcontext():
+                call()
         except RAISED as error:
             self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
 
     def _serve(self, wait: float) -> None:
-        for event in self.link.poll(wait):
+        """Take in what came over the link; every Unwind that this raises is raised again at each later write."""
+        try:
+            self._take_in(self.link.poll(wait))
+        except Unwind as unwind:
+            self._refuse(unwind)
+            raise
+
+    def _take_in(self, events: Sequence[Event]) -> None:
+        acknowledged: set[int] = set()
+        for event in events:
             if isinstance(event, FrameArrived):
                 self.machine.arrive(event.frame)
             elif isinstance(event, (Acknowledged, BarrierAsked)) and event.generation != self.machine.generation:
                 continue  # of what was before a rewind
             elif isinstance(event, Acknowledged):
                 self.machine.outlets[event.channel].acknowledge(event.number, event.credit)
-                self._refresh = True
+                acknowledged.add(event.channel)
             elif isinstance(event, BarrierAsked):
                 self.machine.asked = event.epoch
             elif isinstance(event, Committed) and event.generation <= self.machine.generation:
@@ -362,37 +383,18 @@ class Runner(Hooks):
                 self.over = True
             elif isinstance(event, Abandon):
                 raise Abandoned
-        if self._refresh:
-            self._refresh = False
-            for lane in self.circuit.lanes:
-                lane.refresh()
+        if acknowledged:
+            self.cutter.acknowledged(acknowledged)
 
-    def _cut(self, lane: Lane) -> None:
-        for frame in lane.cut():
-            self.machine.outlets[frame.channel].sent(self.link.send(frame), frame.number)
-        lane.refresh()
-
-    def _cut_idle(self) -> None:
-        for lane in self.circuit.lanes:
-            if lane.buffer and (lane.idle or len(lane.buffer) >= lane.limit):
-                self._cut(lane)
-
-    def _flush(self) -> None:
-        for lane in self.circuit.lanes:
-            while lane.buffer:
-                self._cut(lane)
-                if lane.buffer:
-                    self._serve(_FOREVER)
-
-    def _eager(self, on: bool) -> None:
-        for lane in self.circuit.lanes:
-            lane.eager = on
-            lane.refresh()
+    def _refuse(self, unwind: Unwind) -> None:
+        """A PE that catches what ends its calls is to meet it again at its next write."""
+        self.unwinding = unwind
+        self.circuit.refuse(unwind)
 
     def _await_end(self) -> None:
         while True:
             try:
-                if any(isinstance(event, (RunOver, Abandon)) for event in self.link.poll(_FOREVER)):
+                if any(isinstance(event, (RunOver, Abandon)) for event in self.link.poll(FOREVER)):
                     return
             except Abandoned:
                 return

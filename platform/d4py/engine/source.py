@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pickle
-from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from types import GeneratorType
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
 
 _LONG = 0.01  # seconds; a source whose calls last longer keeps the state it had before each
 _QUANTUM = 0.001
-_MOST = 512
+_MOST = 8192
 _NOTHING = [0, 0, 0]  # a source has no item in hand
+_FIRST_REST, _LONGEST_REST = 0.0005, 0.01  # seconds until a live source that has nothing is asked again
 
 
 @dataclass(slots=True)
@@ -51,16 +51,20 @@ class Source:
         *,
         clock: Callable[[], float],
         between: Callable[[], None],
+        hurry: list[None],
         journal: Journal | None = None,
         position: Position | None = None,
     ) -> None:
-        """between: called between two whole writes of a call, to serve the link and take a barrier."""
+        """between: called between two whole writes of a call, to serve the link and take a barrier. hurry: filled now and then, to end a step."""
         self.pe = pe
         self.instance = instance
         self.circuit = circuit
         self.calls = calls
         self.clock = clock
         self.between = between
+        self.hurry = hurry
+        self.dragged = False  # the last step took long for what it gave
+        self.rest = 0.0  # seconds to wait before the next step: a live source has nothing at the moment
         self.journal = journal
         self.total = calls if isinstance(calls, int) else len(calls)
         position = position or Position()
@@ -72,11 +76,12 @@ class Source:
         self.boundary: bytes | None = None  # the state as it was before the call in progress
         self.calling = False
         self.inside = False  # the source's own code is running, not what it wrote to
+        self.halted = False  # a signal told a live source to stop: its own code is not gone on with
         self._stream: Iterator[Any] | None = None
         self._last = _LONG  # seconds of the last call
         self._quantum = 1
         self._due = 0.0
-        self._resend: deque[tuple[int, str, Any]] = deque(journal.since(self.spooled) if journal is not None else ())
+        self._resend: Iterator[tuple[int, str, Any]] | None = iter(journal.since(self.spooled)) if journal else None
         self._tries = 0
         self._count = circuit.counts[instance.rank]
         self._emits = dict(pe._emit)
@@ -84,16 +89,24 @@ class Source:
             pe._emit = {name: self._counted(emit) for name, emit in pe._emit.items()}
         self._send = emission(pe)
         self._chain = (
-            None if circuit.debug else circuit.chain_after(instance.rank, "output") if "output" in pe._emit else None
+            None
+            if circuit.debug
+            else circuit.chain_after(instance.rank, "output", hurry)
+            if "output" in pe._emit
+            else None
         )
 
     def step(self) -> None:
         """Make some progress: a part of a stream, or one call."""
-        if self._resend:
-            self._send_again(*self._resend.popleft())
-            return
+        self.hurry.clear()
+        if self._resend is not None:
+            kept = next(self._resend, None)
+            if kept is not None:
+                self._send_again(*kept)
+                return
+            self._resend = None
         try:
-            self.inside = True
+            self._enter()
             if self._stream is not None:
                 self._pull(self._stream)
             else:
@@ -110,6 +123,8 @@ class Source:
         if isinstance(self._stream, GeneratorType):
             self._stream.close()
         self._stream = None
+        if self.calling:
+            self._take_in()
         self.calling = False
         self.exhausted = True
 
@@ -159,20 +174,25 @@ class Source:
     def _calls(self) -> None:
         """Make calls for about a millisecond, or begin a stream."""
         began = self.clock()
-        for _ in range(self._quantum):
+        made = 0
+        while made < self._quantum:
+            made += 1
             if self.done >= self.total:
                 self.exhausted = True
                 return
             self._call()
             if self._stream is not None:
                 return
-        self._adapt(self.clock() - began)
+            if self.hurry:
+                break
+        self._adapt(self.clock() - began, made)
 
-    def _adapt(self, spent: float) -> None:
+    def _adapt(self, spent: float, made: int) -> None:
+        self.dragged = spent > _QUANTUM * made
         if spent < _QUANTUM / 2:
             self._quantum = min(_MOST, self._quantum * 2)
         elif spent > 2 * _QUANTUM:
-            self._quantum = max(1, self._quantum // 2)
+            self._quantum = max(1, min(self._quantum // 2, made))
 
     def _call(self) -> None:
         inputs = {} if isinstance(self.calls, int) else self.calls[self.done]
@@ -190,9 +210,6 @@ class Source:
         self.writes = 0
         self.calling = True
         began = self.clock()
-        for port in inputs if self.pe.inputconnections else ():
-            self._count.given[port].n += 1
-            self._count.read[port].n += 1
         result = self._result(inputs)
         if isinstance(result, GeneratorType):
             self._stream = result
@@ -210,26 +227,43 @@ class Source:
         return pe._process(inputs["input"]) if bare(pe) else pe.process(inputs)
 
     def _pull(self, stream: Iterator[Any]) -> None:
-        """Take some values of a stream; as many as make about a millisecond."""
+        """Take some values of a stream; as many as make about a millisecond. None from a live source: it has nothing at the moment."""
         began = self.clock()
         taken = 0
+        idle = False
         if not isinstance(self.pe, ProducerPE):
             for value in islice(stream, self._quantum):
                 taken += 1
                 if value is not None:
                     self._send(value)
+                idle = value is None and self.pe.live
+                if self.hurry or idle:
+                    break
         elif self.writes >= self.skip and self.journal is None and not self.pe.live:
             taken = self._through(islice(stream, self._quantum))
         else:
             emit = self.pe._emit["output"]
             for value in islice(stream, self._quantum):
                 taken += 1
-                emit(value)
-        if taken < self._quantum:
+                idle = value is None and self.pe.live
+                if not idle:
+                    emit(value)
+                if self.hurry or idle:
+                    break
+        if taken < self._quantum and not self.hurry and not idle:
             self._stream = None
             self._ended(_LONG)
             return
-        self._adapt(self.clock() - began)
+        self._adapt(self.clock() - began, taken)
+        self._relax(taken, idle=idle)
+
+    def _relax(self, taken: int, *, idle: bool) -> None:
+        """Rest, ever longer, while a live source has nothing."""
+        self.dragged = self.dragged or idle
+        if not idle:
+            self.rest = 0.0
+        else:
+            self.rest = min(_LONGEST_REST, 2 * self.rest) if self.rest and taken == 1 else _FIRST_REST
 
     def _through(self, values: Iterator[Any]) -> int:
         """Send values on, through a generated loop where there is one; return how many there were."""
@@ -239,6 +273,8 @@ class Source:
                 for value in values:
                     taken += 1
                     emit(value)
+                    if self.hurry:
+                        break
             finally:
                 self.writes += taken
             return taken
@@ -250,11 +286,20 @@ class Source:
             self._count.written["output"].n += taken
         return taken
 
+    def _take_in(self) -> None:
+        """Count the input of a call: once it is over, for until then it may be made again, by a retry or after a checkpoint in its middle."""
+        if isinstance(self.calls, list) and self.pe.inputconnections:
+            for port in self.calls[self.done]:
+                self._count.given[port].n += 1
+                self._count.read[port].n += 1
+
     def _ended(self, seconds: float) -> None:
+        self._take_in()
         self.done += 1
         self.calling = False
         self.boundary = None
         self.writes = self.skip = 0
+        self.rest = 0.0
         self._tries = 0
         self._last = seconds
 
@@ -265,17 +310,24 @@ class Source:
             self.writes += 1
             if self.writes <= self.skip:
                 return
+            inside, self.inside = self.inside, False
             if self.journal is not None and self.calling:
                 self.journal.append((self.done, port, value))
                 self.spooled += 1
-            inside, self.inside = self.inside, False
             emit(value)
             if self._stream is None and self.calling and self.clock() >= self._due:
                 self.between()
                 self._due = self.clock() + _QUANTUM
-            self.inside = inside
+            if inside:
+                self._enter()
 
         return write
+
+    def _enter(self) -> None:
+        """Go on in the source's own code. In this order, so that a signal finds it inside or is found here."""
+        self.inside = True
+        if self.halted:
+            raise StopSource
 
     def _failed(self, error: BaseException) -> None:
         self.inside = False
@@ -291,12 +343,14 @@ class Source:
             value=next(iter(given.values())) if len(given) == 1 else given,
             during=f"call {self.done}",
         )
-        if self._tries < policy.retries:
+        if self._tries < policy.retries and not failure.unread:
             hooks.pause(policy.backoff * 2**self._tries)
             self._tries += 1
-            self.skip, self._stream, self.calling = max(self.skip, self.writes), None, False
+            # A source that goes on where it is gives nothing a second time.
+            self.skip = 0 if self._seeks() or self._goes_on else max(self.skip, self.writes)
+            self._stream, self.calling = None, False
             return
-        if not policy.quarantine:
+        if failure.unread or not policy.quarantine:
             hooks.fail(failure)
         self._count.quarantined.n += 1
         hooks.quarantine(

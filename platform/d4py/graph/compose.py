@@ -35,6 +35,9 @@ class CompositePE(WorkflowGraph):
         _output(pe, output)
         self.outputmappings[name] = (pe, output)
 
+    def __rshift__(self, other: GenericPE | WorkflowGraph) -> WorkflowGraph:
+        return WorkflowGraph._starting_with(self) >> other
+
 
 def create_iterative_chain(
     functions: Sequence[Any],

@@ -97,10 +97,10 @@ class WorkflowGraph:
         return [pe for pe in self.pes if id(pe) not in fed]
 
     @classmethod
-    def _starting_with(cls, pe: GenericPE) -> WorkflowGraph:
+    def _starting_with(cls, node: Node) -> WorkflowGraph:
         graph = cls()
-        graph.add(pe)
-        graph._head = graph._tail = pe
+        graph.add(node)
+        graph._head = graph._tail = node
         return graph
 
     def __rshift__(self, other: Node) -> WorkflowGraph:

@@ -6,7 +6,7 @@ The vocabulary is dispel4py's. A PE has named inputs and outputs, gets one value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from d4py.errors import GraphError, UnknownPort, did_you_mean, listed
@@ -20,7 +20,18 @@ Emit = Callable[[Any], None]
 
 # Set by the engine or by the graph: not part of a PE's state.
 RUNTIME_ATTRIBUTES = frozenset(
-    {"_emit", "_logger", "_empty", "inputconnections", "outputconnections", "rank", "id", "name", "numprocesses"}
+    {
+        "_emit",
+        "_logger",
+        "_empty",
+        "_folder",
+        "inputconnections",
+        "outputconnections",
+        "rank",
+        "id",
+        "name",
+        "numprocesses",
+    }
 )
 
 
@@ -31,21 +42,30 @@ class _Unbound(dict[str, Emit]):
         )
 
 
+class Belonging:
+    """What an attribute of a PE inherits to be told whose it is, before anything else of a run happens to it."""
+
+    def belong(self, owner: str) -> None:
+        """Take in which attribute of which instance of which run this is: the same at each start of the instance."""
+        raise NotImplementedError
+
+
 class GenericPE:
     """A processing element with any number of inputs and outputs."""
 
     # What a class may promise or ask for; each can also be set on an object.
     stateless: ClassVar[bool] = False
     readonly: ClassVar[bool] = False
-    live: ClassVar[bool] = False
-    replay: ClassVar[str] = "rerun"
+    live: bool = False
+    replay: str = "rerun"
     on_error: str = "fail"
     pickleIgnore: Sequence[str] = ()  # noqa: N815 - dispel4py's name
 
     inputconnections: dict[str, Port]
     outputconnections: dict[str, Port]
-    _emit: Mapping[str, Emit] = _Unbound()
+    _emit: MutableMapping[str, Emit] = _Unbound()
     _logger: Callable[[str], None] | None = None
+    _folder: str = ""  # of the run
 
     def __init__(self, numprocesses: int = 1) -> None:
         self.inputconnections = {}
@@ -76,6 +96,13 @@ class GenericPE:
                 f"PE class {type(self).__name__!r} declares a port before it calls super().__init__().",
                 hint="Call it first in __init__.",
             )
+
+    def _belong(self, rank: int, folder: str) -> None:
+        """Take in which instance of which run this is. For the engine."""
+        self.rank, self._folder = rank, folder
+        for name, value in vars(self).items() if folder else ():
+            if isinstance(value, Belonging):
+                value.belong(f"{folder} {rank} {name}")
 
     def preprocess(self) -> None:
         """Prepare an instance; called at each start of it."""

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from d4py.errors import GraphError
 
 _FORMS = "Use 'fail', 'quarantine', 'retry:3' or 'retry:3,quarantine'."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """`retries` more tries, `backoff` seconds before the first and twice that before each next; then fail or quarantine."""
 
     retries: int = 0

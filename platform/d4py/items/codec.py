@@ -12,8 +12,8 @@ import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from d4py.errors import NotPicklable
 from d4py.items.frame import Frame, Kind
+from d4py.items.sending import unsendable
 from d4py.items.slots import LARGE, Arena, Mapped
 
 if TYPE_CHECKING:
@@ -36,14 +36,15 @@ class Type(IntEnum):
 # body bytes, version, type, slots, channel, generation, attempt, number, first, epoch
 HEAD = struct.Struct("<IBBHIIIQQI")
 _SLOT = struct.Struct("<QQ")
-_ACKNOWLEDGE = struct.Struct("<Q")
 
 
-def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
-    """Return head and body of a frame; large buffers are put into the arena."""
+def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes, int]:
+    """Return head and body of a frame, and the bytes that it holds, slots too; large buffers are put into the arena."""
     slots: list[bytes] = []
+    in_slots = 0
 
     def take(buffer: pickle.PickleBuffer) -> bool:
+        nonlocal in_slots
         assert arena is not None
         raw = buffer.raw()
         if raw.nbytes < LARGE:
@@ -52,6 +53,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
         if offset is None:
             return True
         slots.append(_SLOT.pack(offset, raw.nbytes))
+        in_slots += raw.nbytes
         return False
 
     body = b""
@@ -61,9 +63,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
                 (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None
             )
         except Exception as error:
-            raise NotPicklable(
-                _culprit(frame.items, error), hint="Write plain data, arrays, or objects of importable classes."
-            ) from error
+            raise unsendable(frame.items, error) from error
     if slots:
         body = b"".join(slots) + body
     head = HEAD.pack(
@@ -78,7 +78,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes]:
         frame.first,
         frame.epoch,
     )
-    return head, body
+    return head, body, len(body) + in_slots
 
 
 def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:
@@ -121,12 +121,3 @@ def encode_control(value: Any) -> bytes:
 def decode_control(body: memoryview) -> Any:
     """Return what `encode_control` took."""
     return pickle.loads(body)
-
-
-def _culprit(items: Sequence[Any], error: Exception) -> str:
-    for item in items:
-        try:
-            pickle.dumps(item, protocol=5)
-        except Exception as own:
-            return f"A value of type {type(item).__name__} cannot be sent to another process: {own}."
-    return f"A value cannot be sent to another process: {error}."

@@ -13,9 +13,9 @@ ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(LARGEST), "MALLOC_TRIM_THRESHOLD_":
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 
 
-def keep_large_blocks() -> None:
-    """Set it in this process, where arrays are in use at all and the C library knows the call."""
-    if "numpy" not in sys.modules:
+def keep_large_blocks(*, always: bool = False) -> None:
+    """Set it in this process, where the C library knows the call. always: also where nothing that makes arrays is loaded yet."""
+    if not always and "numpy" not in sys.modules:
         return
     import ctypes
 

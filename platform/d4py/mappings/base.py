@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from d4py.engine.circuit import Terms
 from d4py.plan.layout import placed
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from d4py.runs.board import Board
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guarantees:
+class Guarantees(NamedTuple):
     """What a mapping promises, as data: the table in the docs is made of it."""
 
     parallel: str
@@ -68,12 +67,19 @@ class Enactment:
     options: Options
     state: State
     observers: Sequence[Observer] = field(default_factory=tuple)
+    alone: bool = False  # this process does nothing but this run, so it may be forked
 
     @property
     def terms(self) -> Terms:
         """What all cells are told."""
         readonly = frozenset(pe.id or "" for pe in self.workflow.graph.pes if pe.readonly)
-        return Terms(calls=self.calls, readonly=readonly, window=self.options.window, debug=self.options.debug)
+        return Terms(
+            calls=self.calls,
+            readonly=readonly,
+            window=self.options.window,
+            debug=self.options.debug,
+            folder=str(self.folder.path),
+        )
 
     @property
     def live(self) -> bool:
@@ -87,6 +93,9 @@ class Mapping(ABC):
     name: ClassVar[str]
     guarantees: ClassVar[Guarantees]
     default_processes: ClassVar[int | None] = None  # None: the processors of this machine
+
+    def prepare(self, processes: int | None) -> None:  # noqa: B027 - most have nothing to prepare
+        """Called before the workflow is loaded, in a process that does nothing but this run."""
 
     @abstractmethod
     def layout(self, graph: WorkflowGraph, options: Options) -> Plan:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d4py.errors import InputError, StateError, UsageError, WorkflowFailed
+from d4py.errors import DiskError, InputError, StateError, Superseded, UsageError, WorkflowFailed
 from d4py.graph import inputs as given
 from d4py.graph.check import check as check_graph
 from d4py.graph.graph import WorkflowGraph
@@ -20,7 +20,7 @@ from d4py.graph.policy import Policy
 from d4py.mappings.base import Enactment, Mapping, Observer, Options
 from d4py.mappings.find import get
 from d4py.mappings.outcome import Outcome
-from d4py.runs import Folder, State, Status, home, new_id, process
+from d4py.runs import Folder, State, Status, home, lock, new_id, process
 from d4py.runs.books import Books, audit
 from d4py.runs.outputs import Outputs
 
@@ -63,9 +63,10 @@ def run(
     on_error: Mapping_[str, str] | str | None = None,
     observers: Sequence[Observer] = (),
     check: bool = True,
+    alone: bool = False,
     **options: Any,
 ) -> Result:
-    """Run a workflow here and wait. check: raise WorkflowFailed where a PE failed. options: the fields of `Options`."""
+    """Run a workflow here and wait. check: raise WorkflowFailed where a PE failed. alone: this process does nothing else. options: the fields of `Options`."""
     engine = get(mapping)
     if isinstance(workflow, str):
         workflow = load(find(workflow, parameters=parameters))
@@ -78,22 +79,31 @@ def run(
     workflow = replace(workflow, graph=_own_copy(workflow.graph))
     plan = engine.layout(workflow.graph, settled)
     name = run_id or new_id()
+    data = _pickled_calls(calls)
     folder = Folder.create(
         Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error)
     )
-    folder.write_plan(plan)
-    folder.keep_inputs(_pickled_calls(calls))
-    state = State(run=name, mapping=mapping, workflow=workflow.name, created=_now(), warnings=warnings)
-    enactment = Enactment(
-        workflow=workflow,
-        plan=plan,
-        folder=folder,
-        calls=calls,
-        options=settled,
-        state=state,
-        observers=tuple(observers),
-    )
-    return _enacted(engine, enactment, check=check)
+    with lock.held(folder.path) as unlocked:
+        state = State(run=name, mapping=mapping, workflow=workflow.name, created=_now(), warnings=warnings + unlocked)
+        _sign(state)
+        try:
+            folder.write_plan(plan)
+            folder.keep_inputs(data)
+            folder.write_state(state)
+        except DiskError as error:
+            folder.abolish()
+            raise StateError(error.message, hint=error.hint) from None
+        enactment = Enactment(
+            workflow=workflow,
+            plan=plan,
+            folder=folder,
+            calls=calls,
+            options=settled,
+            state=state,
+            observers=tuple(observers),
+            alone=alone,
+        )
+        return _enacted(engine, enactment, check=check)
 
 
 def resume(
@@ -104,14 +114,30 @@ def resume(
     accept_changes: bool = False,
     observers: Sequence[Observer] = (),
     check: bool = True,
+    alone: bool = False,
 ) -> Result:
     """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed."""
-    state = folder.state()
+    _check_over(folder.state())
+    with lock.held(folder.path) as unlocked:
+        enactment = _resumed(folder, mapping=mapping, processes=processes, accept_changes=accept_changes, alone=alone)
+        enactment.state.warnings += [warning for warning in unlocked if warning not in enactment.state.warnings]
+        return _enacted(get(enactment.state.mapping), replace(enactment, observers=tuple(observers)), check=check)
+
+
+def _check_over(state: State) -> None:
     if not state.status.over:
         raise StateError(
             f"The run {state.run!r} is still running (process {state.pid}).",
             hint=f"Wait for it: d4py wait {state.run}.",
         )
+
+
+def _resumed(
+    folder: Folder, *, mapping: str | None, processes: int | None, accept_changes: bool, alone: bool
+) -> Enactment:
+    """Return what goes on where a run stands. It is kept from other processes meanwhile; nothing is written yet."""
+    state = folder.state()
+    _check_over(state)
     commit = folder.last_commit()
     if commit is not None and commit.final and state.status is Status.DONE:
         raise StateError(f"The run {state.run!r} is complete.", hint=f"Its results: d4py outputs {state.run}.")
@@ -121,6 +147,8 @@ def resume(
             f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again."
         )
     engine = get(mapping or description["mapping"])
+    if alone:
+        engine.prepare(processes or description["options"].get("processes"))
     workflow = load(Source(**description["source"]))
     if workflow.digest != description["digest"] and not accept_changes:
         raise StateError(
@@ -135,19 +163,18 @@ def resume(
         {name: value for name, value in asdict(kept).items() if name != "processes"},
     )
     plan = engine.place(folder.plan(), settled)
-    folder.write_plan(plan)
     state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
     state.mapping = engine.name
-    enactment = Enactment(
+    _sign(state)
+    return Enactment(
         workflow=workflow,
         plan=plan,
         folder=folder,
         calls=pickle.loads(folder.inputs()),
         options=settled,
         state=state,
-        observers=tuple(observers),
+        alone=alone,
     )
-    return _enacted(engine, enactment, check=check)
 
 
 def set_policies(graph: WorkflowGraph, on_error: Mapping_[str, str] | str | None) -> None:
@@ -171,19 +198,27 @@ def set_policies(graph: WorkflowGraph, on_error: Mapping_[str, str] | str | None
             pe.on_error = text
 
 
-def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
-    state, folder = enactment.state, enactment.folder
+def _sign(state: State) -> None:
+    """Let a state say that this process has the run."""
     state.pid, state.host = os.getpid(), process.here()
     state.pid_start, state.started = process.started(state.pid), _now()
     state.status = Status.STARTING
-    folder.write_state(state)
+
+
+def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
+    """Enact. Where another process has taken the run, what it says in the folder is left alone."""
     began = time.monotonic()
     try:
         outcome = engine.enact(enactment)
-    except BaseException as error:
-        state.error = f"{type(error).__name__}: {error}"
-        _close(enactment, Outcome(status=Status.FAILED, reason=state.error), began)
+    except Superseded:
         raise
+    except DiskError as error:
+        outcome = Outcome(status=Status.STOPPED, reason=error.reason)
+    except BaseException as error:
+        _close(enactment, Outcome(status=Status.FAILED, reason=f"{type(error).__name__}: {error}"), began)
+        raise
+    if outcome.superseded is not None:
+        raise outcome.superseded
     result = _close(enactment, outcome, began)
     if check and result.status is Status.FAILED:
         raise WorkflowFailed(result.error, hint=result.traceback and f"\n{result.traceback}")
@@ -200,8 +235,11 @@ def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
     state.exit_code = _exit_code(outcome, books)
     if state.exit_code == 6:
         state.error = " ".join(filter(None, ("The books do not balance.", outcome.reason)))
-    folder.write_books(books.to_json())
-    folder.write_state(state)
+    try:
+        folder.write_books(books.to_json())
+        folder.write_state(state)
+    except DiskError as error:  # nothing is lost: the commit says all that these do
+        state.warnings.append(error.message)
     return result_of(folder, state, books)
 
 

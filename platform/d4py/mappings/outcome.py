@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from d4py.engine.failure import Failure
+    from d4py.errors import Superseded
     from d4py.runs import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """`failure` where a PE raised; `reason` where the run could not go on for another cause; `torn` where items are known to be missing."""
+class Outcome(NamedTuple):
+    """`failure` where a PE raised; `reason` where the run could not go on for another cause; `torn` where items are known to be missing.
+
+    `superseded` where another process goes on with the run: then this one says nothing more in its folder.
+    """
 
     status: Status
     failure: Failure | None = None
     reason: str = ""
     torn: bool = False
+    superseded: Superseded | None = None

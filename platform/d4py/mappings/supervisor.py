@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from d4py.engine.coordinator import (
@@ -20,12 +21,25 @@ from d4py.engine.coordinator import (
     Suspended,
 )
 from d4py.engine.keeping import commits
-from d4py.engine.link import BarrierAsked, CannotSnapshot, Committed, Drain, Event, Failed, Lost, Released, Snapshotted
+from d4py.engine.link import (
+    BarrierAsked,
+    CannotSnapshot,
+    Committed,
+    Drain,
+    Event,
+    Failed,
+    Lost,
+    Released,
+    Snapshotted,
+    Unkept,
+)
 from d4py.engine.link import Report as CellReport
+from d4py.errors import DiskError, Superseded
 from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import Stop
 from d4py.runs import Folder, Status
 from d4py.runs.board import Board
+from d4py.runs.journal import drop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,16 +63,21 @@ class PartKept:
     epoch: int
     key: str
     final: bool
+    journals: dict[int, int] = field(default_factory=dict)  # how many writes of a source lie before it, by rank
 
 
-Message = PartKept | Released | CannotSnapshot | Failed | Lost
+Message = PartKept | Released | CannotSnapshot | Failed | Lost | Unkept
 
 
 def kept(folder: Folder, report: CellReport) -> Message:
     """Make a part durable where the cell lives; anything else is passed on as it is."""
     if isinstance(report, Snapshotted):
         part = report.part
-        return PartKept(part.generation, part.cell, part.epoch, folder.write_part(part), part.final)
+        journals = {rank: position.spooled for rank, position in part.positions.items() if position.spooled}
+        try:
+            return PartKept(part.generation, part.cell, part.epoch, folder.write_part(part), part.final, journals)
+        except DiskError as error:
+            return Unkept(error.reason)
     return report
 
 
@@ -88,7 +107,9 @@ class Supervisor:
         plan, folder = enactment.plan, enactment.folder
         self.start = folder.last_commit()
         self.generation = folder.generation() + 1
-        folder.begin_generation(self.generation, self.start)
+        folder.begin_generation(self.generation, self.start)  # before anything else is changed
+        folder.write_plan(plan)
+        self._show_state()
         self.coordinator = Coordinator(
             [cell.index for cell in plan.cells],
             [cell.index for cell in plan.cells if cell.source],
@@ -106,9 +127,13 @@ class Supervisor:
         self._next_heartbeat = time.monotonic() + _HEARTBEAT
         self._stops = 0
         self._commits = deque([self.start] if self.start else [])
-        # What was asked of an earlier start was obeyed then.
-        self._seen = set(folder.requests()) if self.generation > 1 else set()
+        self._swept = 0  # generation
+        self._journals: dict[str, dict[int, int]] = {}  # by part
+        if self.generation > 1:
+            for request in folder.requests():
+                folder.answered(request)  # what was asked of an earlier start was obeyed then
         self._cancelled = False
+        self._draining = False
         self._sinks = frozenset(
             instance.cell
             for pe in enactment.workflow.graph.pes
@@ -122,7 +147,7 @@ class Supervisor:
         """Tell the world that the run goes on, and launch it."""
         state = self.enactment.state
         state.status, state.generation = Status.RUNNING, self.generation
-        self.folder.write_state(state)
+        self._show_state()
         for observer in self.enactment.observers:
             observer.begin(self.enactment.plan, self.board, state)
         self._launch(self.start)
@@ -139,10 +164,14 @@ class Supervisor:
             return
         coordinator = self.coordinator
         match message:
-            case PartKept(generation, cell, _, key, True):
-                self._obey(coordinator.final(generation, cell, key))
-            case PartKept(generation, cell, epoch, key, False):
-                self._obey(coordinator.part(generation, cell, epoch, key))
+            case PartKept(generation, cell, epoch, key, final, journals):
+                if journals:
+                    self._journals[key] = journals
+                self._obey(
+                    coordinator.final(generation, cell, key)
+                    if final
+                    else coordinator.part(generation, cell, epoch, key)
+                )
             case CannotSnapshot(reason):
                 if not coordinator.unsnapshotable:
                     self._warn(f"This run takes no checkpoints: {reason}")
@@ -156,6 +185,8 @@ class Supervisor:
                 self._fail(failure, failure.title)
             case Lost(reason):
                 self.died(reason)
+            case Unkept(reason):
+                self._end(Outcome(status=Status.STOPPED, reason=reason))
 
     def died(self, reason: str) -> None:
         """A cell is dead or a frame is missing."""
@@ -184,7 +215,7 @@ class Supervisor:
         self._requests()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + _HEARTBEAT
-            self.folder.write_state(self.enactment.state)
+            self._beat()
 
     @property
     def patience(self) -> float:
@@ -204,9 +235,7 @@ class Supervisor:
     def _requests(self) -> None:
         """Obey what other processes ask for by a file: cancel, suspend, snapshot."""
         for request in self.folder.requests():
-            if request in self._seen:
-                continue
-            self._seen.add(request)
+            self.folder.answered(request)
             kind = request.partition("-")[0]
             if kind == "snapshot":
                 self._checkpoint(time.monotonic())
@@ -219,6 +248,7 @@ class Supervisor:
                 self._end(Outcome(status=Status.CANCELLED, reason="cancelled"))
 
     def _drain(self) -> None:
+        self._draining = True
         for cell in self.enactment.plan.cells:
             self.crew.tell(cell.index, Drain())
 
@@ -227,8 +257,33 @@ class Supervisor:
         self._asked = now
         self._obey(self.coordinator.due())
 
+    def _beat(self) -> None:
+        """Show that the run goes on, where it still is this process's to say so."""
+        try:
+            self.folder.check_generation(self.generation)
+        except Superseded as error:
+            self._give_way(error)
+        else:
+            self._show_state()
+
+    def _show_state(self) -> None:
+        """Write the state, if the disk takes it: a run does not end for want of that."""
+        with suppress(DiskError):
+            self.folder.write_state(self.enactment.state)
+
+    def _give_way(self, error: Superseded) -> None:
+        self._end(Outcome(status=Status.FAILED, reason=error.message, superseded=error))
+
     def _obey(self, instructions: Iterable[Instruction]) -> None:
-        for instruction in list(instructions):
+        try:
+            self._follow(list(instructions))
+        except DiskError as error:
+            self._end(Outcome(status=Status.STOPPED, reason=error.reason))
+        except Superseded as error:
+            self._give_way(error)
+
+    def _follow(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
             match instruction:
                 case AskBarriers(epoch, cells):
                     for cell in cells:
@@ -273,6 +328,8 @@ class Supervisor:
             self._release_last(start)
         elif start is not None:
             self._tell_sinks(start)
+        if self._draining and self.outcome is None:
+            self._drain()  # what was stopped once does not begin again
 
     def _commit(self, commit: Commit) -> None:
         self.folder.write_commit(commit)
@@ -280,6 +337,10 @@ class Supervisor:
         if len(self._commits) > _COMMITS:
             # The one before the last stays for readers that looked up the last a moment ago.
             self.folder.forget(self._commits.popleft(), kept=self._commits)
+        if self._swept < commit.generation:
+            self._swept = commit.generation
+            self.folder.sweep(self._commits)
+        self._cut_journals()
         self.enactment.state.epoch = commit.epoch
         if not commit.final:
             self._tell_sinks(commit)
@@ -289,9 +350,17 @@ class Supervisor:
             self._interval = max(FIRST_CHECKPOINT, (now - self._asked) / _SHARE)
             self._due = now + self._interval
 
+    def _cut_journals(self) -> None:
+        """Remove what sources wrote before the older of the commits that stay."""
+        for key in self._commits[0].parts.values():
+            for rank, number in self._journals.get(key, {}).items():
+                drop(self.folder.path / "sources", rank, number)
+        needed = {key for commit in self._commits for key in commit.parts.values()}
+        self._journals = {key: journals for key, journals in self._journals.items() if key in needed}
+
     def _warn(self, text: str) -> None:
-        self.enactment.state.warnings.append(text)
-        self.folder.write_state(self.enactment.state)
+        self.enactment.state.warn(text)
+        self._show_state()
         self.folder.log(text)
 
     def _fail(self, failure: Failure | None, reason: str) -> None:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from d4py.graph.pe import GenericPE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
+class Allocation(NamedTuple):
     """Instances per PE id, and why a PE that N could have multiplied was not."""
 
     counts: dict[str, int]

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counters that everyone can watch while a run goes on: a small file, mapped by all its processes.
 
-Per instance: items read, written, in quarantine. Per cell: the item in hand (channel + 1 or 0, frame number, index), which outlives a death.
+Per instance: items read, written, in quarantine. Per cell: the item in hand (channel + 1 or 0, number of its frame's first item, index in
+the frame), which outlives a death.
 """
 
 from __future__ import annotations
 
 import mmap
 from typing import TYPE_CHECKING
+
+from d4py.errors import DiskError
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
@@ -23,7 +26,10 @@ class Board:
     def __init__(self, path: Path, instances: int, cells: int, *, create: bool = False) -> None:
         size = max(1, (instances + cells) * _COLUMNS) * _WORD
         if create:
-            path.write_bytes(bytes(size))
+            try:
+                path.write_bytes(bytes(size))
+            except OSError as error:
+                raise DiskError.of(path, error) from error
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), size)
         self._words = memoryview(self._map).cast("q")

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.runs import spool
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from d4py.runs.folder import Folder
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Two counts of the same items that were made independently."""
 
     kind: str  # "channel", "input", or "output"
@@ -33,8 +31,7 @@ class Line:
         return self.written == self.read
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(NamedTuple):
     """All lines, and what each PE did."""
 
     lines: tuple[Line, ...]
@@ -56,7 +53,7 @@ class Books:
             "balanced": self.balanced,
             "quarantined": self.quarantined,
             "counts": self.counts,
-            "lines": [asdict(line) for line in self.lines],
+            "lines": [line._asdict() for line in self.lines],
         }
 
 

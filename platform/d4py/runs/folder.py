@@ -1,29 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the files of a run are, and how its checkpoints are found again."""
+"""Where the files of a run are: what it was started with, its plan, its state, what was asked of it."""
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
 import time
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from d4py.engine.coordinator import Commit
-from d4py.errors import StateError, UnknownRun, did_you_mean
+from d4py.errors import DiskError, StateError, UnknownRun, did_you_mean
 from d4py.plan.plan import Plan
 from d4py.runs import atomic
+from d4py.runs.checkpoints import Checkpoints
 from d4py.runs.state import State, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from d4py.engine.link import Part
 
 VERSION = 1
 _NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
+_SUGGESTED = 1_000  # runs, the last by name, among which one is looked for that may have been meant
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
 
 
@@ -43,33 +37,41 @@ def find(run: str) -> Folder:
     path = Path(run)
     if "/" in run and (path / "run.json").is_file():
         return Folder(path)
-    known = (
-        sorted(entry.name for entry in home().iterdir() if (entry / "run.json").is_file()) if home().is_dir() else []
-    )
-    near = [name for name in known if name == run] or [name for name in known if run and name.startswith(run)]
+    where = home()
+    known = sorted(entry.name for entry in os.scandir(where)) if where.is_dir() else []
+    near = [run] if run in known and _is_run(where / run) else []
+    near = near or [name for name in known if run and name.startswith(run) and _is_run(where / name)]
     if len(near) == 1:
-        return Folder(home() / near[0])
+        return Folder(where / near[0])
     if near:
         raise UnknownRun(f"The run {run!r} fits {len(near)} runs.", hint="Give more of its id; d4py list shows them.")
-    raise UnknownRun(f"There is no run {run!r}.", hint=did_you_mean(run, known) or "d4py list shows the runs.")
+    runs = [name for name in known[-_SUGGESTED:] if _is_run(where / name)]
+    raise UnknownRun(f"There is no run {run!r}.", hint=did_you_mean(run, runs) or "d4py list shows the runs.")
 
 
-class Folder:
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file()
+
+
+class Folder(Checkpoints):
     """One run's files."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+        super().__init__(path)
+        self._plan: Plan | None = None  # what plan.json holds, as far as this process knows
 
     @classmethod
     def create(cls, path: Path, description: dict[str, Any]) -> Folder:
         """Make the folder of a new run. Raises StateError if there is one."""
+        held = StateError(
+            f"The folder {str(path)!r} already holds a run.",
+            hint=f"Continue it with d4py resume {path}, or choose another --run-dir or --run-id.",
+        )
+        made = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
             if (path / "run.json").exists():
-                raise StateError(
-                    f"The folder {str(path)!r} already holds a run.",
-                    hint=f"Continue it with d4py resume {path}, or choose another --run-dir or --run-id.",
-                )
+                raise held
             path.chmod(0o700)  # pickles in it are read back, so nobody else may write here, whatever the umask
             for name in _FOLDERS:
                 (path / name).mkdir(exist_ok=True)
@@ -77,9 +79,19 @@ class Folder:
             raise StateError(
                 f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
             ) from None
+        try:
+            atomic.create(path / "run.json", atomic.as_json({"version": VERSION, **description}))
+        except FileExistsError:
+            raise held from None
+        except DiskError as error:
+            raise StateError(error.message, hint=error.hint) from None
         folder = cls(path)
-        atomic.write_json(path / "run.json", {"version": VERSION, **description}, durable=False)
+        folder._unsettled += [other.parent for other in made[1:]]
         return folder
+
+    def abolish(self) -> None:
+        """Give up a run that could not be begun, so that another can be begun in this folder."""
+        (self.path / "run.json").unlink(missing_ok=True)
 
     @property
     def run_id(self) -> str:
@@ -101,16 +113,20 @@ class Folder:
 
     def write_plan(self, plan: Plan) -> None:
         """Keep the plan."""
-        atomic.write_json(self.path / "plan.json", plan.to_json(), durable=False)
+        if plan != self._plan:
+            # The first is synced before a commit needs it. Where it is replaced one may already need it: then the old one or the new must be there.
+            atomic.write_json(self.path / "plan.json", plan.to_json(), durable=self._plan is not None)
+            self._plan = plan
 
     def plan(self) -> Plan:
         """Return the plan."""
         self.description()
         data = self._json("plan.json")
         try:
-            return Plan.from_json(data)
+            self._plan = Plan.from_json(data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._damaged("plan.json", repr(error)) from None
+        return self._plan
 
     def write_state(self, state: State) -> None:
         """Replace the state."""
@@ -120,6 +136,8 @@ class Folder:
         """Return the state; a run whose process is gone is `lost`."""
         from d4py.runs.process import alive
 
+        if self._blank("state.json"):
+            return self._lost()
         data = self._json("state.json")
         try:
             state = State.from_json(data)
@@ -131,73 +149,25 @@ class Folder:
             state.error = state.error or "its process ended without a word"
         return state
 
-    def write_part(self, part: Part) -> str:
-        """Make a part durable; return its key."""
-        key = f"{part.generation:04d}-{'end' if part.final else format(part.epoch, '06d')}-{part.cell:05d}"
-        atomic.write(self.path / "parts" / f"{key}.part", pickle.dumps(part, protocol=5))
-        return key
+    def _lost(self) -> State:
+        """The state is never synced: a power cut may leave its file empty. What a resume needs of it is known from elsewhere."""
+        description = self.description()
+        return State(
+            run=str(description["id"]),
+            status=Status.LOST,
+            mapping=str(description["mapping"]),
+            workflow=str((description["source"] or {}).get("name", "workflow")),
+            created=str(description.get("created", "")),
+            exit_code=5,
+            error="its state was lost, as in a power cut",
+        )
 
-    def part(self, key: str) -> Part:
-        """Return a part."""
-        from d4py.engine.link import PART_VERSION, Part
-
-        name = f"parts/{key}.part"
+    def _blank(self, name: str) -> bool:
+        """Whether a file has nothing in it, or zeros: what a power cut makes of one that was not synced."""
         try:
-            part = pickle.loads((self.path / name).read_bytes())
-        except Exception as error:
-            raise self._damaged(name, f"{type(error).__name__}: {error}") from None
-        if not isinstance(part, Part):
-            raise self._damaged(name, f"it holds {type(part).__name__}")
-        if part.version != PART_VERSION:
-            raise StateError(
-                f"{self.path / name} has format {part.version}; this d4py reads {PART_VERSION}.",
-                hint="Use the d4py that made it.",
-            )
-        return part
-
-    def begin_generation(self, generation: int, start: Commit | None) -> None:
-        """Make a generation durable before anyone hears of it. Raises StateError if another process made it."""
-        data = {"generation": generation, "start": _name(start) if start else None}
-        try:
-            atomic.create(self.path / "generations" / f"{generation:04d}.json", json.dumps(data).encode())
-        except FileExistsError:
-            raise StateError(
-                f"Generation {generation} of the run in {self.path} was begun by another process.",
-                hint="Let one process resume a run.",
-            ) from None
-
-    def write_commit(self, commit: Commit) -> None:
-        """Make a commit durable by one rename."""
-        parts = {str(cell): key for cell, key in commit.parts.items()}
-        atomic.write_json(self.path / "commits" / f"{_name(commit)}.json", {**asdict(commit), "parts": parts})
-
-    def forget(self, old: Commit, *, kept: Iterable[Commit]) -> None:
-        """Remove a commit that later ones have made useless, and the parts that only it needs."""
-        needed = {key for commit in kept for key in commit.parts.values()}
-        (self.path / "commits" / f"{_name(old)}.json").unlink(missing_ok=True)
-        for key in old.parts.values():
-            if key not in needed:
-                (self.path / "parts" / f"{key}.part").unlink(missing_ok=True)
-
-    def generation(self) -> int:
-        """Return the number of the last generation begun; 0 before the first."""
-        names = sorted(entry.stem for entry in (self.path / "generations").glob("*.json"))
-        return int(names[-1]) if names else 0
-
-    def last_commit(self) -> Commit | None:
-        """Return the commit that the run stands at: the newest of its last generation, else the one that this began from."""
-        generation = self.generation()
-        if not generation:
-            return None
-        own = sorted((self.path / "commits").glob(f"*-g{generation:04d}.json"))
-        if own:
-            return self._commit(own[-1].stem)
-        start = self._json(f"generations/{generation:04d}.json")["start"]
-        return self._commit(start) if start else None
-
-    def finished_parts(self, commit: Commit | None) -> dict[int, str]:
-        """Return the parts of a commit that are final."""
-        return {} if commit is None else {cell: key for cell, key in commit.parts.items() if key.split("-")[1] == "end"}
+            return not (self.path / name).read_bytes().strip(b"\0")
+        except OSError:
+            return False
 
     def keep_inputs(self, data: bytes) -> None:
         """Keep the input data of the run."""
@@ -218,48 +188,29 @@ class Folder:
 
     def request(self, kind: str) -> None:
         """Ask the process that runs this run: cancel, suspend or snapshot."""
-        (self.path / f"request-{kind}-{os.urandom(4).hex()}").touch()
+        path = self.path / f"request-{kind}-{os.urandom(4).hex()}"
+        try:
+            path.touch()
+        except OSError as error:
+            raise DiskError.of(path, error) from error
 
     def requests(self) -> list[str]:
         """Return what was asked, each `kind-mark`."""
-        return [entry.name[8:] for entry in self.path.iterdir() if entry.name.startswith("request-")]
+        try:
+            return [entry.name[8:] for entry in os.scandir(self.path) if entry.name.startswith("request-")]
+        except OSError:
+            return []
+
+    def answered(self, request: str) -> None:
+        """Take back what was asked: it is obeyed, or has come to nothing."""
+        with suppress(OSError):
+            (self.path / f"request-{request}").unlink()
 
     def log(self, text: str) -> None:
-        """Add a line to the run's own log."""
-        with open(self.path / "logs" / "run.log", "a", encoding="utf-8") as file:
+        """Add a line to the run's own log, if the disk takes it."""
+        with suppress(OSError), open(self.path / "logs" / "run.log", "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def log_path(self, label: str) -> Path:
         """Return the log file of an instance."""
         return self.path / "logs" / f"{label.replace('/', '_')}.log"
-
-    def _commit(self, name: str) -> Commit:
-        data = self._json(f"commits/{name}.json")
-        try:
-            parts = {int(cell): str(key) for cell, key in data["parts"].items()}
-            return Commit(int(data["generation"]), int(data["epoch"]), parts, bool(data["final"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"commits/{name}.json", repr(error)) from None
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            raise StateError(
-                f"{self.path} has no {name}: it is not a run's folder, or the run was never started.",
-                hint="d4py list shows the runs.",
-            ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
-            raise self._damaged(name, str(error)) from None
-        if not isinstance(data, dict):
-            raise self._damaged(name, f"it holds {type(data).__name__}")
-        return data
-
-    def _damaged(self, name: str, reason: str) -> StateError:
-        return StateError(
-            f"{self.path / name} is damaged: {reason}.", hint="Restore it, or prune the run and run it again."
-        )
-
-
-def _name(commit: Commit) -> str:
-    return f"e{commit.epoch:06d}-g{commit.generation:04d}"

@@ -54,8 +54,8 @@ class Outputs:
 def write_lines(outputs: Outputs, path: Path) -> int:
     """Write outputs as JSON lines, arrays beside them in an npz; the files appear whole. Return how many there were."""
     arrays: dict[str, Any] = {}
-    path = path.resolve()  # a link stays a link
     special = path.exists() and not path.is_file()  # a device or a pipe is written into, never replaced
+    path = path if special else path.resolve()  # a link stays a link
     temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}")
     beside = path.with_suffix(".npz")
     number = 0

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
+
+_WARNINGS = 40  # of an endless run with a death an hour, say
+_LEFT_OUT = re.compile(r"\((\d+) more are in ")
 
 
 class Status(str, Enum):
@@ -47,6 +51,15 @@ class State:
     traceback: str = ""
     warnings: list[str] = field(default_factory=list)
     output: str = ""
+
+    def warn(self, text: str) -> None:
+        """Add a warning. Of very many the first and the last stay; the run's log has all."""
+        self.warnings.append(text)
+        if len(self.warnings) > _WARNINGS:
+            middle = _WARNINGS // 2
+            known = _LEFT_OUT.match(self.warnings[middle])
+            number = int(known[1]) + 1 if known else 2
+            self.warnings[middle : middle + 2] = [f"({number} more are in logs/run.log.)"]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

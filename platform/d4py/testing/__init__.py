@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["DeathContract", "Fault", "Loaded", "MappingContract", "Numbers", "eventually", "opened", "settled"]
 
 _CONTRACTS = {"MappingContract": "d4py.testing.contract", "DeathContract": "d4py.testing.deaths"}
-_WITH_ASSERTS = ("case", "answers", "failures", "stops", "bounds", "leftovers", "deaths")
+_WITH_ASSERTS = (
+    *("case", "answers", "merges", "failures", "frames", "stops", "positions", "interrupts", "bounds", "leftovers"),
+    *("deaths", "rewinds"),
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from d4py import mappings
 from d4py.graph.load import Workflow, find, load
+from d4py.mappings.enact import result_of
 from d4py.runs import Folder, Status
+from d4py.runs.books import audit
 from d4py.testing import tamper, workflows
 from d4py.testing.faults import noted
 from d4py.testing.waiting import eventually
@@ -86,17 +90,41 @@ class Case:
 
     def start(self, shape: str, **arguments: Any) -> Running:
         """Run a shape in the background; arguments as of `run`."""
-        running = Running(self, shape, arguments)
+        return self.background(self.scratch / f"run{self.number + 1}", lambda: self.run(shape, **arguments))
+
+    def background(self, path: Path, run: Callable[[], Result]) -> Running:
+        """Do something with the run of a folder in the background."""
+        running = Running(self, path, run)
         self.runs.append(running)
         return running
 
-    def resume(self, result: Result, **options: Any) -> Result:
-        """Go on with a run that was stopped."""
-        return mappings.resume(Folder(result.folder), mapping=self.mapping, check=False, **options)
+    def resume(self, result: Result | Path, **options: Any) -> Result:
+        """Go on with a run that was stopped, or whose folder this is."""
+        path = result if isinstance(result, Path) else result.folder
+        return mappings.resume(Folder(path), mapping=self.mapping, check=False, **options)
+
+    def result(self, path: Path) -> Result:
+        """Return what the run of a folder has come to."""
+        folder = Folder(path)
+        return result_of(folder, folder.state(), audit(folder))
+
+    def await_(self, gate: str, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a PE of a run in another process is at a gate."""
+        mark = self.scratch / f"at-{gate}"
+        eventually(lambda: mark.exists() or process.poll() is not None, what=mark.name)
+        assert process.poll() is None, "the run ended too early"
+
+    def open(self, gate: str) -> None:
+        """Open a gate."""
+        (self.scratch / f"go-{gate}").touch()
 
     def lines(self, name: str) -> list[str]:
         """Return the lines of a file of notes."""
         return noted(str(self.scratch / name))
+
+    def struck(self) -> set[str]:
+        """Return the marks of faults that struck."""
+        return {path.name for path in self.scratch.glob("struck*")}
 
     def seen(self) -> Counter[int]:
         """Return which numbers the sink has seen, and how often."""
@@ -106,12 +134,12 @@ class Case:
 class Running:
     """A run in the background."""
 
-    def __init__(self, case: Case, shape: str, arguments: dict[str, Any]) -> None:
+    def __init__(self, case: Case, path: Path, run: Callable[[], Result]) -> None:
         self.case = case
-        self.path = case.scratch / f"run{case.number + 1}"
+        self.path = path
         self._result: Result | None = None
         self._error: BaseException | None = None
-        self._go(lambda: case.run(shape, **arguments))
+        self._go(run)
 
     @property
     def folder(self) -> Folder:
@@ -136,7 +164,7 @@ class Running:
 
     def open(self, gate: str) -> None:
         """Open a gate."""
-        (self.case.scratch / f"go-{gate}").touch()
+        self.case.open(gate)
 
     def commits(self) -> int:
         """Return how many checkpoints were committed: the number of the newest, since older ones are removed."""
@@ -175,6 +203,11 @@ class Running:
 
         self._thread = threading.Thread(target=body, name="run under test", daemon=True)
         self._thread.start()
+
+
+def seeded(*seed: object) -> Random:
+    """Return chance that is the same every time."""
+    return Random(" ".join(map(str, seed)))  # noqa: S311 - it decides what is tested
 
 
 def pause(item: int, at: str = "numbers") -> dict[str, Any]:

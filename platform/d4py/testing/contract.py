@@ -12,9 +12,23 @@ from __future__ import annotations
 from d4py.testing.answers import AnswersContract
 from d4py.testing.bounds import BoundsContract
 from d4py.testing.failures import FailuresContract
+from d4py.testing.frames import FramesContract
+from d4py.testing.interrupts import InterruptsContract
 from d4py.testing.leftovers import LeftoversContract
+from d4py.testing.merges import MergesContract
+from d4py.testing.positions import PositionsContract
 from d4py.testing.stops import StopsContract
 
 
-class MappingContract(AnswersContract, FailuresContract, StopsContract, BoundsContract, LeftoversContract):
+class MappingContract(
+    AnswersContract,
+    MergesContract,
+    FailuresContract,
+    FramesContract,
+    StopsContract,
+    PositionsContract,
+    InterruptsContract,
+    BoundsContract,
+    LeftoversContract,
+):
     """All of it, but deaths of single processes: `deaths.DeathContract`."""

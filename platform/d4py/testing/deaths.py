@@ -13,7 +13,8 @@ import pytest
 from d4py.runs import Folder
 from d4py.runs.quarantine import kept_items
 from d4py.testing.belongings import alive, belongings, descendants, shared_memory
-from d4py.testing.case import Case, fault, green, pause
+from d4py.testing.case import fault, green, pause
+from d4py.testing.rewinds import RewindsContract
 from d4py.testing.stops import Alone
 from d4py.testing.waiting import eventually, settled
 
@@ -35,7 +36,7 @@ DEATHS: dict[str, list[dict[str, Any]]] = {
 BEFORE_ANY_CHECKPOINT = ("a stateful instance at its start",)
 
 
-class DeathContract(Case):
+class DeathContract(RewindsContract):
     """Deaths of single processes."""
 
     deaths: ClassVar[dict[str, list[dict[str, Any]]]] = DEATHS
@@ -132,6 +133,53 @@ class DeathContract(Case):
         assert (result.exit_code, result.error) == (4, "")
         assert result.outputs.values("sink") == [4950 - 80]
 
+    def test_an_item_that_kills_whichever_instance_has_it_goes_to_quarantine_at_its_second_death(self) -> None:
+        faults = [fault("crash", "relay", 60, times=0)]
+        result = self.run(
+            "total", items=100, faults=faults, on_error={"relay": "quarantine"}, processes=8, options={"restarts": 1}
+        )
+
+        assert (result.exit_code, result.error) == (4, "")
+        assert result.outputs.values("sink") == [4950 - 60]
+
+    def test_an_item_that_kills_goes_to_quarantine_though_its_writer_dies_with_it(self) -> None:
+        faults = [fault("crash", "total", 60, times=0)]
+        result = self.run(
+            "crossing", items=100, faults=faults, on_error={"total": "quarantine"}, processes=1, options={"restarts": 1}
+        )
+
+        assert (result.exit_code, result.error) == (4, "")
+        assert result.outputs.values("sink") == [2 * 4950 + 100 * 1000 - 60]
+
+    def test_an_item_that_kills_twice_is_named_though_its_writer_is_in_a_long_call(self) -> None:
+        faults = [fault("crash", "total", 60, times=0), pause(61, at="relay")]
+        result = self.run("total", items=100, faults=faults, processes=4, options={"window": 1})
+
+        assert result.exit_code == 3
+        assert result.error.startswith("PE 'total', instance total, item 60 on 'input', input Loaded(value=60, ")
+
+    @pytest.mark.parametrize("policy", ["fail", "quarantine"])
+    def test_two_deaths_on_two_items_that_are_equal_are_held_against_neither(self, policy: str) -> None:
+        faults = [fault("crash", "nth", number) for number in (20, 60)]
+        result = self.run("equal", items=100, faults=faults, on_error={"nth": policy}, processes=3)
+
+        green(result)
+        assert self.struck() == {"struck1-nth-process-20", "struck1-nth-process-60"}
+        assert result.outputs.values("sink") == ["tick"] * 100
+
+    def test_a_rewind_needs_no_file_that_another_process_may_be_writing(self) -> None:
+        under_test = self.start("total", items=100, faults=[pause(40), fault("crash", "relay", 60), pause(80)])
+        under_test.at("numbers-process-40")
+        plan = under_test.path / "plan.json"
+        whole = plan.read_bytes()
+        plan.write_bytes(whole[:100])
+        under_test.open("numbers-process-40")
+        under_test.at("numbers-process-80")
+        plan.write_bytes(whole)
+        under_test.open("numbers-process-80")
+
+        green(under_test.result())
+
     def test_a_source_that_always_dies_fails_the_run_after_the_allowed_restarts(self) -> None:
         result = self.run("total", faults=[fault("crash", "numbers", 5, times=0)], options={"restarts": 2})
 
@@ -187,7 +235,3 @@ class DeathContract(Case):
 
             assert eventually(lambda: not any(map(alive, workers)), within=6, what=f"workers {workers} to end")
         assert shared_memory() == memory
-
-    def struck(self) -> set[str]:
-        """Return the marks of faults that struck."""
-        return {path.name for path in self.scratch.glob("struck*")}

@@ -26,6 +26,23 @@ class Relay(Bench):
         return {"output": inputs["input"]}
 
 
+class Nth(Relay):
+    """Strikes by the number of its call, whatever the item is."""
+
+    stateless = False
+
+    def __init__(self, name: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(name, faults)
+        self.calls = 0
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        for fault in self.faults:
+            if fault.item == self.calls:
+                fault.strike()
+        self.calls += 1
+        return {"output": inputs["input"]}
+
+
 class Sieve(Relay):
     """Lets through what has a remainder."""
 
@@ -110,6 +127,7 @@ class Sum(Total):
 
     def merge(self, other: Sum) -> None:
         """Add what another instance has."""
+        self.befall("merge")
         self.total += other.total
 
 
@@ -203,14 +221,16 @@ class Tap(Bench):
     def __init__(self, name: str, items: int, faults: Sequence[Fault] = (), *, world: str) -> None:
         super().__init__(name, faults)
         self.items, self.world = items, world
-        self.gates = {fault.item: fault for fault in faults if fault.at == name}
+        self.own = {fault.item: fault for fault in faults if fault.at == name}
         self.loads = [fault for fault in faults if fault.at != name]
         self._add_output("output")
 
     def process(self, inputs: dict[str, Any]) -> Iterator[dict[str, Any] | None]:
         while (number := len(noted(self.world))) < self.items:
-            if number in self.gates:
-                yield from self.gates[number].wait()
+            if number in self.own and self.own[number].do == "pause":
+                yield from self.own[number].wait()
+            elif number in self.own:
+                self.own[number].strike()
             note(self.world, number)
             faults = tuple(fault for fault in self.loads if fault.item == number)
             yield {"output": Loaded(number, faults) if faults else number}

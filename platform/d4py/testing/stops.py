@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from d4py.mappings import resume
 from d4py.runs import Folder, Status
 from d4py.testing import workflows
 from d4py.testing.belongings import alive, descendants
@@ -26,7 +26,7 @@ from d4py import mappings
 from d4py.graph.load import find, load
 given = json.loads(sys.argv[1])
 if __name__ == "__main__":
-    mappings.run(load(find(given["workflow"], parameters=given["parameters"])), given["mapping"], processes=given["processes"], run_dir=given["run"])
+    mappings.run(load(find(given["workflow"], parameters=given["parameters"])), given["mapping"], processes=given["processes"], run_dir=given["run"], **given["options"])
 """
 
 
@@ -206,20 +206,20 @@ class StopsContract(Case):
         path = self.scratch / "killed"
         parameters = {"shape": "total", "scratch": str(self.scratch), "items": 100, "faults": [pause(60), pause(80)]}
         with Alone(self, path, parameters) as process:
-            self._await("at-numbers-process-60", process)
+            self.await_("numbers-process-60", process)
             if after_checkpoint:
                 Folder(path).request("snapshot")
                 eventually(lambda: list((path / "commits").glob("*.json")), what="the checkpoint")
-            (self.scratch / "go-numbers-process-60").touch()
-            self._await("at-numbers-process-80", process)
+            self.open("numbers-process-60")
+            self.await_("numbers-process-80", process)
             workers = descendants(process.pid)
             process.send_signal(signal.SIGKILL)
             process.wait()
             eventually(lambda: not any(map(alive, workers)), within=6, what="its workers to end")
-        (self.scratch / "go-numbers-process-80").touch()
+        self.open("numbers-process-80")
         assert Folder(path).state().status is Status.LOST
 
-        result = resume(Folder(path), mapping=self.mapping, check=False)
+        result = self.resume(path)
 
         green(result)
         assert result.outputs.values("sink") == [4950]
@@ -233,26 +233,31 @@ class StopsContract(Case):
         path = self.scratch / "signalled"
         parameters = {"shape": "total", "scratch": str(self.scratch), "items": 100, "faults": [pause(60)]}
         with Alone(self, path, parameters) as process:
-            self._await("at-numbers-process-60", process)
+            self.await_("numbers-process-60", process)
             process.send_signal(getattr(signal, kind))
             assert process.wait(timeout=20) == 0
         assert Folder(path).state().exit_code == 5
-        (self.scratch / "go-numbers-process-60").touch()
+        self.open("numbers-process-60")
 
-        result = resume(Folder(path), mapping=self.mapping, check=False)
+        result = self.resume(path)
 
         green(result)
         assert result.outputs.values("sink") == [4950]
-
-    def _await(self, mark: str, process: subprocess.Popen[bytes]) -> None:
-        eventually(lambda: (self.scratch / mark).exists() or process.poll() is not None, what=mark)
-        assert process.poll() is None, "the run ended too early"
 
 
 class Alone:
     """A run in a Python of its own, which may be killed."""
 
-    def __init__(self, case: Case, path: Path, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        case: Case,
+        path: Path,
+        parameters: Mapping[str, Any],
+        *,
+        options: Mapping[str, Any] | None = None,
+        group: bool = False,
+    ) -> None:
+        """group: in a process group of its own, which can be sent signals as a terminal does."""
         import json
 
         given = {
@@ -261,11 +266,14 @@ class Alone:
             "mapping": case.mapping,
             "processes": case.processes,
             "run": str(path),
+            "options": {"window": case.window, **(options or {})},
         }
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
         script = case.scratch / "alone.py"
         script.write_text(_RUN)
-        self.process = subprocess.Popen([sys.executable, str(script), json.dumps(given)], env=environment)
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), json.dumps(given)], env=environment, start_new_session=group
+        )
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         return self.process

@@ -8,22 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from d4py.engine.cell import CellMachine
-from d4py.engine.runner import Runner
+from d4py.engine.taking import Taking
 from d4py.items import Frame, Kind
 from d4py.runs.spool import Spool
-
-_FROM = 1  # the first frames come before there is anything to overtake
 
 _undo: list[Callable[[], None]] = []
 
 
-def install(kind: str, scratch: str) -> None:
-    """Arrange for `kind` (a key of KINDS) to happen once among all processes that see the folder."""
+class Victim(NamedTuple):
+    """Which frame it happens to: the first of a kind on the channels that a reader of the graph's first or last PEs has."""
+
+    kind: Kind
+    last: bool
+    mark: Path
+
+    def of_mine(self, machine: CellMachine) -> bool:
+        """Whether a cell reads such a channel: the first have the lowest numbers; of the last nobody reads on."""
+        return not machine.outlets if self.last else 0 in machine.inlets
+
+    def chosen(self, machine: CellMachine, frame: Frame) -> bool:
+        """Whether it happens now. The first frame of items comes before there is anything to overtake; the last channel has no other."""
+        late = frame.kind is not Kind.DATA or self.last or frame.number > 0
+        return frame.kind is self.kind and late and self.of_mine(machine) and _first(self.mark)
+
+
+def install(what: str, scratch: str) -> None:
+    """Arrange for `what` to happen once among all processes that see the folder: a key of OTHERS, or one of FRAMES with a kind of frame and a place."""
     undo()
-    KINDS[kind](Path(scratch) / "tampered")
+    mark = Path(scratch) / "tampered"
+    name, *about = what.split()
+    if name in OTHERS:
+        OTHERS[name](mark)
+        return
+    kind, place = about
+    victim = Victim(Kind[kind.upper()], place == "last", mark)
+    arrive = CellMachine.arrive
+    _replaced(CellMachine, "arrive", FRAMES[name](victim, arrive))
 
 
 def undo() -> None:
@@ -46,73 +69,76 @@ def _first(mark: Path) -> bool:
     return True
 
 
-def _drop(mark: Path) -> None:
+Arrive = Callable[[CellMachine, Frame], None]
+
+
+def _drop(victim: Victim, arrive: Arrive) -> Arrive:
     """A frame is lost on its way."""
-    arrive = CellMachine.arrive
 
     def lossy(machine: CellMachine, frame: Frame) -> None:
-        if not (_chosen(frame) and _first(mark)):
+        if not victim.chosen(machine, frame):
             arrive(machine, frame)
 
-    _replaced(CellMachine, "arrive", lossy)
+    return lossy
 
 
-def _forget(mark: Path) -> None:
+def _forget(victim: Victim, arrive: Arrive) -> Arrive:
     """A frame is lost, and the next has its number."""
-    arrive = CellMachine.arrive
 
     def forgetful(machine: CellMachine, frame: Frame) -> None:
-        if _chosen(frame) and _first(mark):
+        if victim.chosen(machine, frame):
             machine.inlets[frame.channel].expected += 1
         else:
             arrive(machine, frame)
 
-    _replaced(CellMachine, "arrive", forgetful)
+    return forgetful
 
 
-def _double(mark: Path) -> None:
+def _double(victim: Victim, arrive: Arrive) -> Arrive:
     """A frame comes twice."""
-    arrive = CellMachine.arrive
 
     def doubling(machine: CellMachine, frame: Frame) -> None:
         arrive(machine, frame)
-        if _chosen(frame) and _first(mark):
+        if victim.chosen(machine, frame):
             arrive(machine, frame)
 
-    _replaced(CellMachine, "arrive", doubling)
+    return doubling
 
 
-def _reorder(mark: Path) -> None:
-    """A frame is overtaken by the next of its channel."""
-    arrive = CellMachine.arrive
+def _reorder(victim: Victim, arrive: Arrive) -> Arrive:
+    """A frame is overtaken by the next of its channel; an end mark, after which nothing comes, overtakes the one before it."""
     held: dict[tuple[int, int], Frame] = {}
 
     def unsteady(machine: CellMachine, frame: Frame) -> None:
         key = id(machine), frame.channel
-        if key in held:
-            late = held.pop(key)
+        late = held.pop(key, None)
+        if late is not None and (victim.kind is not Kind.END or victim.chosen(machine, frame)):
             arrive(machine, frame)
             arrive(machine, late)
-        elif _chosen(frame) and _first(mark):
+            return
+        if late is not None:
+            arrive(machine, late)
+        before_end = victim.kind is Kind.END and frame.kind is Kind.DATA and victim.of_mine(machine)
+        if (before_end and not victim.mark.exists()) or (victim.kind is not Kind.END and victim.chosen(machine, frame)):
             held[key] = frame
         else:
             arrive(machine, frame)
 
-    _replaced(CellMachine, "arrive", unsteady)
+    return unsteady
 
 
 def _mislay(mark: Path) -> None:
     """An item is lost between its frame and its PE."""
-    items = Runner._items
+    items = Taking._each
 
-    def careless(runner: Runner, frame: Frame, rank: int, port: str) -> None:
+    def careless(taking: Taking, frame: Frame, *rest: Any) -> None:
         whole = frame.items
         if _first(mark):
             frame.items = whole[1:]
-        items(runner, frame, rank, port)
+        items(taking, frame, *rest)
         frame.items = whole
 
-    _replaced(Runner, "_items", careless)
+    _replaced(Taking, "_each", careless)
 
 
 def _unspool(mark: Path) -> None:
@@ -126,15 +152,10 @@ def _unspool(mark: Path) -> None:
     _replaced(Spool, "append", leaky)
 
 
-def _chosen(frame: Frame) -> bool:
-    return frame.kind is Kind.DATA and frame.number >= _FROM
-
-
-KINDS: dict[str, Callable[[Path], None]] = {
+FRAMES: dict[str, Callable[[Victim, Arrive], Arrive]] = {
     "drop": _drop,
     "forget": _forget,
     "double": _double,
     "reorder": _reorder,
-    "mislay": _mislay,
-    "unspool": _unspool,
 }
+OTHERS: dict[str, Callable[[Path], None]] = {"mislay": _mislay, "unspool": _unspool}

@@ -13,6 +13,7 @@ from typing import Any
 from d4py.graph import GenericPE, WorkflowGraph
 from d4py.testing import tamper
 from d4py.testing.faults import Fault, Numbers
+from d4py.testing.feeds import Dice, Pipe, Stream, Tape
 from d4py.testing.pes import (
     Ceremony,
     Count,
@@ -20,6 +21,7 @@ from d4py.testing.pes import (
     Hold,
     Key,
     Lock,
+    Nth,
     Open,
     Relay,
     Sieve,
@@ -123,9 +125,22 @@ def stamped(draft: Draft) -> WorkflowGraph:
     return draft.line(draft.numbers(), Stamp("stamp", draft.faults), draft.sink())
 
 
+def equal(draft: Draft) -> WorkflowGraph:
+    """Items that are all the same."""
+    return draft.line(Values("values", ["tick"] * draft.items), Nth("nth", draft.faults), Sink("sink"))
+
+
 def several(draft: Draft) -> WorkflowGraph:
     """A sum whose instances add theirs up."""
     return draft.line(draft.numbers(), Sum("sum", draft.faults))
+
+
+def merged(draft: Draft) -> WorkflowGraph:
+    """Numbers through a stateless PE to a sum that declares merge(), whatever the `grouping` of its input."""
+    grouping = draft.other.get("grouping")
+    partial = Sum("sum", draft.faults, grouping=grouping)
+    partial.numprocesses = draft.width if grouping == "all" else 1
+    return draft.line(draft.numbers(), Relay("relay", draft.faults), partial, draft.sink())
 
 
 def keys(draft: Draft) -> WorkflowGraph:
@@ -175,6 +190,33 @@ def tapped(draft: Draft) -> WorkflowGraph:
     return draft.line(source, Relay("relay", draft.faults), draft.sink())
 
 
+def taped(draft: Draft) -> WorkflowGraph:
+    """Numbers of a source that can be wound back, through a stateless PE to a sum and a sink."""
+    tape = Tape("numbers", draft.items, draft.faults, notes=f"{draft.scratch}/written")
+    relay = Relay("relay", draft.faults)
+    draft.line(tape, relay, Total("total", draft.faults))
+    return draft.line(relay, draft.sink())
+
+
+def diced(draft: Draft) -> WorkflowGraph:
+    """Chance, through a stateless PE to a sink; and straight to another."""
+    dice = Dice("numbers", draft.items, draft.faults)
+    draft.line(dice, Relay("relay", draft.faults), draft.sink())
+    return draft.line(dice, Sink("other"))
+
+
+def streaming(draft: Draft) -> WorkflowGraph:
+    """A live source of numbers that carry faults, through a stateless PE to a sum."""
+    stream = Stream("numbers", draft.faults, call=bool(draft.other.get("call")))
+    return draft.line(stream, Relay("relay", draft.faults), Total("total", draft.faults))
+
+
+def piped(draft: Draft) -> WorkflowGraph:
+    """Bytes that come through a pipe, through a stateless PE to a sum."""
+    pipe = Pipe("numbers", draft.faults, path=f"{draft.scratch}/pipe")
+    return draft.line(pipe, Relay("relay", draft.faults), Total("total", draft.faults))
+
+
 def held(draft: Draft) -> WorkflowGraph:
     """Arrays to two readers: one keeps them all, the other ruins each."""
     spectrum = Spectrum("spectrum")
@@ -207,7 +249,9 @@ SHAPES: dict[str, Callable[[Draft], WorkflowGraph]] = {
         whole,
         every,
         stamped,
+        equal,
         several,
+        merged,
         keys,
         spoiled,
         ceremony,
@@ -218,6 +262,10 @@ SHAPES: dict[str, Callable[[Draft], WorkflowGraph]] = {
         held,
         locked,
         tapped,
+        taped,
+        diced,
+        streaming,
+        piped,
         long,
     )
 }

@@ -22,6 +22,7 @@ from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.outcome import Outcome
 from d4py.mappings.supervisor import Message, Supervisor, kept
+from d4py.mappings.ticker import Ticker
 from d4py.plan import Plan, layout
 
 LATE = 0.003  # seconds
@@ -84,6 +85,7 @@ class Office:
         self.boxes = [Box() for _ in self.plan.cells]
         self.threads: list[threading.Thread] = []
         self.supervisor = Supervisor(enactment, self)
+        self.ticker = Ticker()
 
     def run(self) -> Outcome:
         supervisor = self.supervisor
@@ -96,6 +98,7 @@ class Office:
             for thread in self.threads:
                 thread.join(1.0)
         finally:
+            self.ticker.stop()
             supervisor.end()
         return supervisor.outcome
 
@@ -140,7 +143,9 @@ class PostLink(LocalLink):
 
     def __init__(self, office: Office, cell: int, start: Part | None) -> None:
         supervisor = office.supervisor
-        super().__init__(office.enactment.folder, office.plan, supervisor.board, cell, supervisor.generation, start)
+        super().__init__(
+            office.enactment.folder, office.plan, supervisor.board, office.ticker, cell, supervisor.generation, start
+        )
         self.office = office
         self.sent = 0
 

@@ -11,10 +11,12 @@ import fnmatch
 import glob
 import re
 import warnings
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,9 @@ NOT_WAVEFORMS = {
     ".xml",
     ".zip",
 }
-SDS_NAME = re.compile(r"\.D\.(?P<year>\d{4})\.(?P<day>\d{3})$")  # NET.STA.LOC.CHA.D.YEAR.DAY
+SDS_NAME = re.compile(r"^(?P<channel>[^.]+\.[^.]+\.[^.]*\.[^.]+)\.D\.(?P<year>\d{4})\.(?P<day>\d{3})$")
+REMEDY = "; repair or remove it, or set corrupt=skip."  # of a file that cannot be read
+DAY, HOUR = 86_400 * NANO, 3600 * NANO
 
 
 class DataError(ValueError):
@@ -52,6 +56,22 @@ class Epoch:
     start_ns: int
     end_ns: int  # one sample after the last
     rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What the name of a file in an SDS archive says: NET.STA.LOC.CHA.D.YEAR.DAY."""
+
+    channel: str
+    start_ns: int  # of the day
+
+    @property
+    def end_ns(self) -> int:
+        return self.start_ns + DAY
+
+    def matches(self, channels: str) -> bool:
+        """Tell whether a pattern means this channel."""
+        return fnmatch.fnmatchcase(self.channel, channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +96,17 @@ class Catalogue:
 
     def files(self, channel: str, start_ns: int, end_ns: int) -> tuple[str, ...]:
         """Name the files with data of a channel in a span, in a fixed order."""
-        found = {e.path for e in self._by_channel.get(channel, ()) if e.start_ns < end_ns and start_ns < e.end_ns}
-        return tuple(sorted(found))
+        starts, reaches, epochs = self._index.get(channel, ([], [], []))
+        near = epochs[bisect_right(reaches, start_ns) : bisect_left(starts, end_ns)]
+        return tuple(sorted({epoch.path for epoch in near if epoch.end_ns > start_ns}))
+
+    @cached_property
+    def _index(self) -> dict[str, tuple[list[int], list[int], list[Epoch]]]:
+        """Of each channel the starts, the latest end so far, and the epochs, by start: a gappy month has thousands."""
+        return {
+            channel: ([e.start_ns for e in epochs], list(accumulate((e.end_ns for e in epochs), max)), epochs)
+            for channel, epochs in self._by_channel.items()
+        }
 
     @cached_property
     def _by_channel(self) -> dict[str, list[Epoch]]:
@@ -103,12 +132,6 @@ def waveform_files(data: str) -> Iterator[Path]:
             yield path
 
 
-def check_has_files(data: str) -> None:
-    """Raise DataError at once if there is nothing that could be scanned."""
-    if next(waveform_files(data), None) is None:
-        raise DataError(f"The data path {data!r} holds no waveform file; name a folder with MiniSEED or SAC files.")
-
-
 def scan(
     data: str, *, channels: str = "*", start_ns: int | None = None, end_ns: int | None = None, corrupt: str = "skip"
 ) -> Catalogue:
@@ -119,21 +142,15 @@ def scan(
     """
     report, epochs = Report(), []
     for path in waveform_files(data):
-        if not _day_overlaps(path, start_ns, end_ns):
+        if not day_overlaps(path, start_ns, end_ns):
             continue
         try:
-            epochs += _epochs(path)
+            epochs += epochs_of(path)
         except DataError as error:
             if corrupt == "fail":
                 raise
-            report += Report.of("corrupt file", str(path), detail=str(error))
-    chosen = [
-        e
-        for e in epochs
-        if fnmatch.fnmatchcase(e.channel, channels)
-        and (end_ns is None or e.start_ns < end_ns)
-        and (start_ns is None or e.end_ns > start_ns)
-    ]
+            report += skipped(path, error)
+    chosen = asked_for(epochs, channels, start_ns, end_ns)
     if not chosen:
         held = sorted({e.channel for e in epochs})
         raise DataError(
@@ -145,6 +162,11 @@ def scan(
             )
         )
     return Catalogue(epochs=tuple(sorted(chosen, key=lambda e: (e.channel, e.start_ns, e.path))), report=report)
+
+
+def skipped(path: str | Path, error: DataError) -> Report:
+    """Report a file that is passed over; the reason, without the remedy."""
+    return Report.of("corrupt file", str(path), detail=str(error).replace(REMEDY, "."))
 
 
 def read(path: str | Path, **options: Any) -> Any:
@@ -163,10 +185,22 @@ def read(path: str | Path, **options: Any) -> Any:
         reason = "no format that ObsPy knows"
     except Exception as error:  # whatever a damaged file makes a reader raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-    raise DataError(f"Corrupt file {path}: {reason.rstrip('.')}; repair or remove it, or set corrupt=skip.")
+    raise DataError(f"Corrupt file {path}: {reason.rstrip('.')}{REMEDY}")
 
 
-def _epochs(path: Path) -> list[Epoch]:
+def asked_for(epochs: Iterable[Epoch], channels: str, start_ns: int | None, end_ns: int | None) -> list[Epoch]:
+    """Return those of a pattern of channels that have something of a time; None is no limit."""
+    return [
+        e
+        for e in epochs
+        if fnmatch.fnmatchcase(e.channel, channels)
+        and (end_ns is None or e.start_ns < end_ns)
+        and (start_ns is None or e.end_ns > start_ns)
+    ]
+
+
+def epochs_of(path: Path) -> list[Epoch]:
+    """Read the headers of a file. Raises DataError if it is damaged."""
     found = []
     stream = read(path, headonly=True)
     _check_whole(path, stream)
@@ -191,14 +225,24 @@ def _check_whole(path: Path, stream: Any) -> None:
     """Refuse a MiniSEED file that ends within a record: ObsPy leaves out such a record without a word."""
     lengths = [trace.stats.mseed.record_length for trace in stream if "mseed" in trace.stats]
     if lengths and path.stat().st_size % min(lengths):
-        raise DataError(f"Corrupt file {path}: its last record is cut off; repair or remove it, or set corrupt=skip.")
+        raise DataError(f"Corrupt file {path}: its last record is cut off{REMEDY}")
 
 
-def _day_overlaps(path: Path, start_ns: int | None, end_ns: int | None) -> bool:
+def named(path: Path) -> Named | None:
+    """Return what the name of a file in an SDS archive says, or None for any other."""
+    found = SDS_NAME.search(path.name)
+    if found is None:
+        return None
+    day = datetime(int(found["year"]), 1, 1, tzinfo=timezone.utc) + timedelta(days=int(found["day"]) - 1)
+    return Named(channel=found["channel"], start_ns=int(day.timestamp()) * NANO)
+
+
+def day_overlaps(path: Path, start_ns: int | None, end_ns: int | None) -> bool:
     """Tell from an SDS name whether a file can matter, so that a year's archive need not be opened for one day."""
-    named = SDS_NAME.search(path.name)
-    if named is None or (start_ns is None and end_ns is None):
+    if start_ns is None and end_ns is None:
         return True
-    day = datetime(int(named["year"]), 1, 1, tzinfo=timezone.utc) + timedelta(days=int(named["day"]) - 1)
-    begin, spare = int(day.timestamp()) * NANO, 3600 * NANO  # records may hang over midnight
-    return (end_ns is None or begin - spare < end_ns) and (start_ns is None or begin + 86_400 * NANO + spare > start_ns)
+    name = named(path)
+    if name is None:
+        return True
+    before = end_ns is None or name.start_ns - HOUR < end_ns  # records may hang over midnight
+    return before and (start_ns is None or name.end_ns + HOUR > start_ns)

@@ -72,6 +72,14 @@ def coherency(cross: Array, counts: Array, tiling: Tiling) -> Array:
     return mean
 
 
+def evened(cross: Array, counts: Array, windows: Array) -> Array:
+    """Return sums over `counts` windows as sums over `windows`; as they are, but where an item of one slab was lost to quarantine."""
+    if np.array_equal(counts, windows):
+        return cross
+    factor = np.divide(windows, counts, out=np.full_like(windows, np.nan), where=counts > 0)
+    return (cross * factor).astype(cross.dtype)
+
+
 def _inverse(values: Array) -> Array:
     result = np.zeros_like(values)
     np.divide(1, values, out=result, where=values > 0)

@@ -90,11 +90,19 @@ def utm_to_geographic(easting_m: float, northing_m: float, *, zone: int, south: 
 
 def local_km(latitudes: Sequence[float] | Array, longitudes: Sequence[float] | Array) -> tuple[Array, Array]:
     """East and north of the middle of the stations, in km, on a plane through it: for maps of some hundred km."""
-    phi, lam = np.radians(np.asarray(latitudes, float)), np.radians(np.asarray(longitudes, float))
-    middle, zero = np.nanmean(phi), np.nanmean(lam)
+    latitude, longitude = middle(latitudes, longitudes)
+    north = np.radians(np.asarray(latitudes, float) - latitude)
+    east = np.radians((np.asarray(longitudes, float) - longitude + 180) % 360 - 180)
     e2 = FLATTENING * (2 - FLATTENING)
-    w = np.sqrt(1 - e2 * np.sin(middle) ** 2)
-    return AXIS_M / w * np.cos(middle) * (lam - zero) / 1000, AXIS_M * (1 - e2) / w**3 * (phi - middle) / 1000
+    w = np.sqrt(1 - e2 * np.sin(np.radians(latitude)) ** 2)
+    return AXIS_M / w * np.cos(np.radians(latitude)) * east / 1000, AXIS_M * (1 - e2) / w**3 * north / 1000
+
+
+def middle(latitudes: Sequence[float] | Array, longitudes: Sequence[float] | Array) -> tuple[float, float]:
+    """Mean latitude and longitude (degrees) of the places that are known; right across the date line, too."""
+    lam = np.radians(np.asarray(longitudes, float))
+    longitude = np.arctan2(np.nanmean(np.sin(lam)), np.nanmean(np.cos(lam)))
+    return float(np.nanmean(np.asarray(latitudes, float))), float(np.degrees(longitude))
 
 
 def _vincenty(sin_1: Array, cos_1: Array, sin_2: Array, cos_2: Array, difference: Array) -> Array:

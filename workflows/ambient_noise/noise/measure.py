@@ -21,6 +21,7 @@ class Arrivals:
     lag_s: Array  # of the largest |C| in the signal window; its sign is the side: positive from i to j
     speed_km_s: Array  # distance / |lag_s|: the apparent speed of that peak
     snr: Array  # that |C| / RMS of the trailing noise
+    at_edge: Array  # bool: that |C| is the first or last of its window, and may rise further outside: no peak
 
 
 def arrivals(
@@ -36,7 +37,7 @@ def arrivals(
     traces: (pairs, lags), zero lag in the middle. distances_km: (pairs,). speeds_km_s: slowest and fastest that a
     signal may have. period_s: the longest period kept. The signal window is distance / fastest to distance / slowest on
     both sides of zero (or the nearest sample); the noise is all lags on both sides that come a period or more after it.
-    SNR is NaN if there are none. Raises ShapeError if traces and distances disagree. Bensen et al. 2007, section 3.
+    SNR is NaN if they last less than a period a side: a few samples may be anything. No pair of one place is at an edge: it has no window. Raises ShapeError if traces and distances disagree. Bensen et al. 2007, section 3.
     """
     slowest, fastest = speeds_km_s
     if not 0 < slowest < fastest:
@@ -50,13 +51,18 @@ def arrivals(
     last = (distances_km / slowest)[:, None] + half_sample
     signal = (delay >= first) & (delay <= last)
     noise = delay > last + period_s
+    enough = noise.sum(axis=1) >= 2 * period_s * rate_hz
     height = np.where(signal, np.abs(traces), -1.0)
     at, peak = np.argmax(height, axis=1), np.max(height, axis=1)
+    inside = np.pad(signal, ((0, 0), (1, 1)))  # the axis of lags ends the window, too
+    pairs = np.arange(len(at))
+    flank = ~(inside[pairs, at] & inside[pairs, at + 2])
     lag = np.where(signal.any(axis=1) & np.isfinite(traces).all(axis=1), lags[at], np.nan)
     return Arrivals(
         lag_s=lag,
         speed_km_s=_ratio(distances_km, np.abs(lag)),
-        snr=np.where(np.isnan(lag), np.nan, _ratio(peak, _rms(traces, noise))),
+        snr=np.where(enough & np.isfinite(lag), _ratio(peak, _rms(traces, noise)), np.nan),
+        at_edge=flank & np.isfinite(lag) & (distances_km > 0),
     )
 
 

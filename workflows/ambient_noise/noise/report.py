@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 KINDS = {  # kind -> what the count means, in the order in which they are told
@@ -20,6 +20,10 @@ KINDS = {  # kind -> what the count means, in the order in which they are told
     "no response": "segments without a response in the StationXML, left out",
     "no coordinates": "channels without coordinates, so without distance",
     "incomplete": "segments of a slab summed without all blocks of stations",
+    "empty": "seconds asked for in which no channel has data",
+    "cut off": "pairs whose signal window goes on beyond max_lag_s, where it is not looked at",
+    "no noise": "pairs without a signal-to-noise ratio, as max_lag_s leaves less than a period of noise after the signal window",
+    "edge": "pairs whose largest value lies at the edge of the signal window (* in the table; widen speeds_km_s), so it is a flank and no peak",
 }
 
 
@@ -37,13 +41,22 @@ class Report:
             raise KeyError(f"{kind!r} is no kind of a report; there are {', '.join(KINDS)}.")
         return cls(counts={kind: {name: count}} if count else {}, details={name: detail} if count and detail else {})
 
+    @classmethod
+    def sum(cls, reports: Iterable[Report]) -> Report:
+        """Add many, with one copy of all names."""
+        counts: dict[str, dict[str, int]] = {}
+        details: dict[str, str] = {}
+        for report in reports:
+            for name, reason in report.details.items():
+                details[name] = min(reason, details.get(name, reason))
+            for kind, names in report.counts.items():
+                mine = counts.setdefault(kind, {})
+                for name, count in names.items():
+                    mine[name] = mine.get(name, 0) + count
+        return cls(counts=counts, details=dict(sorted(details.items())))
+
     def __add__(self, other: Report) -> Report:
-        counts = {kind: dict(names) for kind, names in self.counts.items()}
-        for kind, names in other.counts.items():
-            mine = counts.setdefault(kind, {})
-            for name, count in names.items():
-                mine[name] = mine.get(name, 0) + count
-        return Report(counts=counts, details=dict(sorted({**self.details, **other.details}.items())))
+        return Report.sum((self, other))
 
     def __bool__(self) -> bool:
         return bool(self.counts)

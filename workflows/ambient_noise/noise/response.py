@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,10 @@ class Responses:
         if key not in self._inverses:
             self._inverses[key] = _inverted(found.response, frequencies_hz)
         return self._inverses[key]
+
+    def has(self, channel: str, time_ns: int) -> bool:
+        """Tell whether there is a response for a channel then."""
+        return self._epoch(channel, time_ns) is not None
 
     def _epoch(self, channel: str, time_ns: int) -> Any:
         from obspy import UTCDateTime
@@ -79,10 +85,8 @@ def _inverted(response: Any, frequencies_hz: Array) -> Array:
 
 
 def _inventory(path: str) -> Any:
-    import obspy
-
     try:
-        return obspy.read_inventory(path)
+        return _parsed(path, Path(path).stat().st_mtime_ns)
     except OSError as error:
         raise DataError(f"The StationXML {path!r} cannot be read: {error.strerror or error}; mend response.") from None
     except Exception as error:  # whatever a damaged file makes the parser raise
@@ -90,3 +94,11 @@ def _inventory(path: str) -> Any:
         raise DataError(
             f"The file {path!r} is no station metadata that ObsPy can read ({reason}); give a StationXML as response."
         ) from None
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: str, _changed_ns: int) -> Any:
+    """Parse once a process: thousands of responses take seconds, and workers that are forked later have them already."""
+    import obspy
+
+    return obspy.read_inventory(path)

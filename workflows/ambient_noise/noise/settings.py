@@ -7,6 +7,7 @@ Everything that decides a bit of the result is here; the number of processes is 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -50,6 +51,7 @@ class Settings:
     block: int
     slabs: int
     tile: int
+    memory_gb: float = 0.0  # decides no bit
 
     @classmethod
     def of(cls, **given: Any) -> Settings:
@@ -58,9 +60,9 @@ class Settings:
         Raises ParameterError, or DataError for a file that is named and not there.
         """
         for name in ("band_hz", "speeds_km_s"):
-            if len(given[name]) != 2:
-                raise ParameterError(f"{name} is {list(given[name])}; it takes two numbers, such as [0.5,2].")
-            given[name] = float(given[name][0]), float(given[name][1])
+            given[name] = _two_numbers(name, given[name])
+        if not given["output"]:
+            raise ParameterError("output is empty; name a folder for the stacks and the pictures.")
         for name in ("data", "output", "response", "stations"):
             given[name] = str(Path(given[name]).absolute()) if given[name] else ""
         for name in ("response", "stations"):
@@ -75,28 +77,69 @@ class Settings:
         for name in ("block", "slabs", "tile"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        self._check_numbers()
+        self._check_band()
         self._check_times()
-        if not 0 < self.band_hz[0] < self.band_hz[1]:
-            raise ParameterError(f"band_hz is {self.band_hz[0]}..{self.band_hz[1]}; it must rise and be above 0 Hz.")
-        if not 0 < self.speeds_km_s[0] < self.speeds_km_s[1]:
+
+    def _check_numbers(self) -> None:
+        for name in ("rate_hz", "running_s", "clip_rms", "whitening_hz", "segment_s", "memory_gb"):
+            if not math.isfinite(getattr(self, name)):
+                raise ParameterError(f"{name} is {getattr(self, name)}; it must be a finite number.")
+        for name in ("running_s", "clip_rms", "whitening_hz"):
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        if self.memory_gb < 0:
+            raise ParameterError(
+                f"memory_gb is {self.memory_gb}; it must be 0 or more, and 0 is what this machine has."
+            )
+        if not self.rate_hz > 0 or not (self.rate_hz * SPAN_STEP_S).is_integer():
+            raise ParameterError(f"rate_hz is {self.rate_hz}; it must be a multiple of 0.125 Hz above 0, such as 20.")
+        if self.whitening_hz > self.rate_hz / 2:
+            raise ParameterError(
+                f"whitening_hz is {self.whitening_hz}; it must be at most {self.rate_hz / 2:g} Hz (Nyquist)."
+            )
+        if not self.segment_s >= 1 or not float(self.segment_s).is_integer():
+            raise ParameterError(f"segment_s is {self.segment_s}; a segment is a whole number of seconds.")
+        if self.running_s > self.segment_s:
+            raise ParameterError(f"running_s is {self.running_s}; it must be at most segment_s, {self.segment_s:g} s.")
+
+    def _check_band(self) -> None:
+        low, high = self.band_hz
+        if not 0 < low < high:
+            raise ParameterError(f"band_hz is {low}..{high}; it must rise and be above 0 Hz.")
+        _ = self.grid  # checks windows, lags and the upper end
+        if low * self.window_s < 1:
+            raise ParameterError(
+                f"band_hz begins at {low:g} Hz; a period of {1 / low:g} s does not fit into a window of {self.window_s:g} s."
+            )
+        if (high - low) * self.window_s < 1:
+            raise ParameterError(
+                f"band_hz is {high - low:.4g} Hz wide; a window of {self.window_s:g} s tells {1 / self.window_s:.4g} Hz apart: widen it."
+            )
+        if not 0 < self.speeds_km_s[0] < self.speeds_km_s[1] < math.inf:
             raise ParameterError(
                 f"speeds_km_s is {self.speeds_km_s[0]}..{self.speeds_km_s[1]}; it must rise and be above 0 km/s."
             )
-        _ = self.grid  # checks the rest
 
     def _check_times(self) -> None:
-        if not self.rate_hz > 0 or not (self.rate_hz * SPAN_STEP_S).is_integer():
-            raise ParameterError(f"rate_hz is {self.rate_hz}; it must be a multiple of 0.125 Hz above 0, such as 20.")
-        if not self.segment_s >= 1 or not float(self.segment_s).is_integer():
-            raise ParameterError(f"segment_s is {self.segment_s}; a segment is a whole number of seconds.")
+        if self.grid.max_lag < 1:
+            raise ParameterError(
+                f"max_lag_s is {self.max_lag_s}; it must be {1 / self.rate_hz:g} s, one sample, or more."
+            )
         step = self.grid.step
         if round(self.segment_s * self.rate_hz) % step:
             raise ParameterError(
                 f"segment_s is {self.segment_s}; it must be a multiple of {step / self.rate_hz:g} s, the step from window to window."
             )
         start, end = self.start_ns, self.end_ns
-        if start is not None and end is not None and not start < end:
+        if start is None or end is None:
+            return
+        if not start < end:
             raise ParameterError(f"end is {self.end!r}; it must be later than start, {self.start!r}.")
+        if (end - start) / NANO < self.window_s:
+            raise ParameterError(
+                f"end is {(end - start) / NANO:g} s after start; no window of {self.window_s:g} s fits: move end, or shorten window_s."
+            )
 
     @property
     def grid(self) -> Grid:
@@ -128,7 +171,7 @@ class Settings:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
-            if name != "output"
+            if name not in ("output", "memory_gb")
         }
 
     @property
@@ -205,6 +248,14 @@ def _moment(name: str, text: str) -> int | None:
         moment = moment.replace(tzinfo=timezone.utc)
     since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return (since.days * 86_400 + since.seconds) * NANO + since.microseconds * 1000
+
+
+def _two_numbers(name: str, values: Sequence[Any]) -> tuple[float, float]:
+    try:
+        low, high = (float(value) for value in values)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} is {list(values)}; it takes two numbers, such as [0.5,2].") from None
+    return low, high
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -42,10 +42,16 @@ class Kind(NamedTuple):
 COLUMNS = {  # measured, one value a pair
     "distance": Kind("float64", ("pair",), "km", "geodesic distance on WGS84"),
     "snr": Kind(
-        "float64", ("pair",), "1", "that |C| over the RMS of the lags a period or more after the signal window"
+        "float64",
+        ("pair",),
+        "1",
+        "that |C| over the RMS of the lags a period or more after the signal window, if these last a period",
     ),
     "peak_lag": Kind("float64", ("pair",), "s", "lag of the largest |C| in the signal window"),
     "speed": Kind("float64", ("pair",), "km/s", "apparent speed of that peak: distance / |peak lag|"),
+    "at_edge": Kind(
+        "bool", ("pair",), "1", "true: that |C| lies at the edge of the signal window, a flank and no peak"
+    ),
 }
 PLACES = {  # one value a channel
     "latitude": Kind("float64", ("channel",), "degrees_north", "WGS84 latitude of the channel"),
@@ -71,7 +77,7 @@ class Stacks:
     first: Array
     second: Array
     windows: Array
-    columns: Mapping[str, Array]  # distance (km), snr, peak_lag (s), speed (km/s)
+    columns: Mapping[str, Array]  # distance (km), snr, peak_lag (s), speed (km/s), at_edge
     places: Mapping[str, Array]  # latitude, longitude, elevation of each channel
     channels: tuple[str, ...]
     attributes: Mapping[str, Any]
@@ -170,6 +176,10 @@ def load(path: str | Path) -> Stacks:
             f"There are no stacks at {str(place)!r}; run the workflow with output={str(place.parent)!r} first."
         )
     group = _open(place, "r")
+    if missing := [name for name in (*PAIRS, *COLUMNS, *PLACES) if name not in group]:
+        raise DataError(
+            f"The stacks at {str(place)!r} have no {missing[0]!r}: another version wrote them; run the workflow again."
+        )
     attributes = dict(group.attrs)
     return Stacks(
         path=place,
@@ -214,7 +224,7 @@ def _add(group: Any, name: str, kind: Kind, shape: tuple[int, ...]) -> Any:
     chunks = tuple(max(1, size) for size in shape)
     if len(shape) == 2:
         chunks = (min(ROWS_A_CHUNK, chunks[0]), chunks[1])
-    fill = float("nan") if kind.dtype.startswith("float") else -1
+    fill: Any = {"bool": False, "int32": -1}.get(kind.dtype, float("nan"))
     options: dict[str, Any] = {
         "shape": shape,
         "dtype": kind.dtype,

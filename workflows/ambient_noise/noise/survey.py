@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -35,8 +36,26 @@ def survey(catalogue: Catalogue, settings: Settings) -> tuple[Survey, Report]:
     step = round(settings.grid.step / settings.rate_hz * NANO)
     start = catalogue.start_ns // step * step if settings.start_ns is None else settings.start_ns
     end = catalogue.end_ns if settings.end_ns is None else settings.end_ns
-    segments = max(1, -((start - end) // round(settings.segment_s * NANO)))
-    return Survey(channels, latitudes, longitudes, elevations, start, end, segments), report
+    parts, long = busy(catalogue, start, end, settings), round(settings.segment_s * NANO)
+    segments = sum(map(len, parts))
+    first, last = start + parts[0].start * long, min(end, start + parts[-1].stop * long)
+    taken = sum(min(start + part.stop * long, end) - (start + part.start * long) for part in parts)
+    report += Report.of("empty", "all channels", (end - start - taken) // NANO)
+    return Survey(channels, latitudes, longitudes, elevations, first, last, segments), report
+
+
+def busy(catalogue: Catalogue, start_ns: int, end_ns: int, settings: Settings) -> list[range]:
+    """Segments in which some channel has data, counted from the start, as ascending ranges: a clock that lost its week makes a century of others."""
+    long = round(settings.segment_s * NANO)
+    ranges: list[range] = []
+    for epoch in sorted(catalogue.epochs, key=lambda e: e.start_ns):
+        first = max(0, (epoch.start_ns - start_ns) // long)
+        last = (min(epoch.end_ns, end_ns) - 1 - start_ns) // long
+        if ranges and first <= ranges[-1].stop:
+            ranges[-1] = range(ranges[-1].start, max(ranges[-1].stop, last + 1))
+        elif first <= last:
+            ranges.append(range(first, last + 1))
+    return ranges
 
 
 def places(settings: Settings) -> dict[str, Place]:
@@ -50,12 +69,14 @@ def places(settings: Settings) -> dict[str, Place]:
 
 
 def works(catalogue: Catalogue, found: Survey, settings: Settings) -> Iterator[Work]:
-    """Yield every block of stations in every segment, segment after segment."""
+    """Yield every block of stations in every segment with data, segment after segment, numbered without a hole so that sums are soon complete."""
     span, size = settings.span, settings.block
     blocks = [found.channels[a : a + size] for a in range(0, len(found.channels), size)]
-    for segment in range(found.segments):
-        start = found.start_ns + segment * span.segment_s * NANO
+    long = round(settings.segment_s * NANO)
+    ranges = busy(catalogue, found.start_ns, found.end_ns, settings)
+    for segment, number in enumerate(chain.from_iterable(ranges)):
+        start = found.start_ns + number * long
         begin = span.start_ns(start)
-        for number, channels in enumerate(blocks):
+        for position, channels in enumerate(blocks):
             files = tuple(catalogue.files(channel, begin, begin + span.seconds * NANO) for channel in channels)
-            yield Work(segment, number, len(blocks), start, found.end_ns, channels, files)
+            yield Work(segment, position, len(blocks), start, found.end_ns, channels, files)

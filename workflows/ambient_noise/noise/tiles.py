@@ -9,6 +9,7 @@ frequencies is a slice of columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,7 @@ class Tiling:
     @property
     def tiles(self) -> tuple[Tile, ...]:
         """Every tile with bi <= bj, by bi and then bj."""
-        tiles: list[Tile] = []
-        offset = 0
-        for bi, rows in enumerate(self.blocks):
-            for columns in self.blocks[bi:]:
-                tiles.append(Tile(number=len(tiles), rows=rows, columns=columns, offset=offset))
-                offset += tiles[-1].size
-        return tuple(tiles)
+        return _tiles(self)
 
     @property
     def size(self) -> int:
@@ -94,3 +89,15 @@ class Tiling:
         listed = [(tile.offset, tile.pairs(autocorrelations=autocorrelations)) for tile in self.tiles]
         positions = np.concatenate([offset + position for offset, (position, _, _) in listed])
         return positions, np.concatenate([p[1] for _, p in listed]), np.concatenate([p[2] for _, p in listed])
+
+
+@lru_cache(maxsize=8)
+def _tiles(tiling: Tiling) -> tuple[Tile, ...]:
+    """Listed once, since every message asks for them."""
+    tiles: list[Tile] = []
+    offset = 0
+    for number, rows in enumerate(tiling.blocks):
+        for columns in tiling.blocks[number:]:
+            tiles.append(Tile(number=len(tiles), rows=rows, columns=columns, offset=offset))
+            offset += tiles[-1].size
+    return tuple(tiles)

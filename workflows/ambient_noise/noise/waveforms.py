@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noise.archive import NANO, DataError, read
+from noise.archive import NANO, DataError, read, skipped
 from noise.items import Group, Waveforms, Work
 from noise.report import Report
 from noise.settings import SPAN_STEP_S, Span
@@ -123,7 +123,7 @@ def _pieces(
         except DataError as error:
             if corrupt == "fail":
                 raise
-            report += Report.of("corrupt file", path, detail=str(error))
+            report += skipped(path, error)
             continue
         pieces += [
             Piece(

@@ -10,29 +10,37 @@ from d4py.errors import StateError
 from d4py.items.codec import HEAD, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
-_READ = 1 << 18
+ROOM = 1 << 18  # bytes that the connections of one owner share to read into
 
 
 class Connection:
     """A non-blocking stream socket with what was read but is not whole yet, and what could not be written yet."""
 
-    __slots__ = ("_out", "_start", "_stop", "_stored", "closed", "socket")
+    __slots__ = ("_large", "_left", "_out", "_rest", "_room", "closed", "socket")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, room: bytearray) -> None:
+        """room: where it reads, one connection at a time; a process may have thousands, few of them with something to say."""
         sock.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
         self.socket = sock
         self.closed = False
-        self._stored = bytearray(_READ)
-        self._start = self._stop = 0
+        self._room = room
+        self._rest = b""  # the start of a message that is not whole
+        self._large: bytearray | None = None  # a message that does not fit the room, as far as it has come
+        self._left = 0  # how far that is
         self._out: list[memoryview] = []
 
     def fileno(self) -> int:
         """Return the descriptor."""
         return self.socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.closed = True
+        self.socket.close()
 
     @property
     def waiting(self) -> bool:
@@ -77,10 +85,14 @@ class Connection:
 
     def receive(self) -> Iterator[tuple[Sequence[int], memoryview]]:
         """Yield the whole messages that have come; a body is valid until the next one is asked for. Sets `closed` at the end of the stream."""
-        while True:
-            room = len(self._stored) - self._stop
+        while not self.closed:
+            if self._large is None:
+                view, left = memoryview(self._room), len(self._rest)
+                view[:left] = self._rest
+            else:
+                view, left = memoryview(self._large), self._left
             try:
-                number = self.socket.recv_into(memoryview(self._stored)[self._stop :])
+                number = self.socket.recv_into(view[left:])
             except BlockingIOError:
                 return
             except ConnectionResetError:
@@ -88,37 +100,36 @@ class Connection:
             if number == 0:
                 self.closed = True
                 return
-            self._stop += number
-            yield from self._messages()
-            self._make_room()
-            if number < room:
+            stop = left + number
+            start = yield from self._messages(view[:stop])
+            self._keep(view[start:stop])
+            if stop < len(view):
                 return
 
-    def _messages(self) -> Iterator[tuple[Sequence[int], memoryview]]:
-        view = memoryview(self._stored)
-        while self._stop - self._start >= HEAD.size:
-            head = HEAD.unpack_from(self._stored, self._start)
+    def _messages(self, view: memoryview) -> Generator[tuple[Sequence[int], memoryview], None, int]:
+        """Yield the whole messages; return where what is not whole begins."""
+        start = 0
+        while len(view) - start >= HEAD.size:
+            head = HEAD.unpack_from(view, start)
             if head[1] != VERSION:
                 raise StateError(
                     f"A message has wire format {head[1]}, not {VERSION}.", hint="Use one d4py in all processes."
                 )
-            end = self._start + HEAD.size + head[0]
-            if end > self._stop:
-                return
-            body = view[self._start + HEAD.size : end]
-            self._start = end
+            end = start + HEAD.size + head[0]
+            if end > len(view):
+                break
+            body = view[start + HEAD.size : end]
+            start = end
             yield head, body
+        return start
 
-    def _make_room(self) -> None:
-        """Move what is not whole to the front; grow where one message needs more than there is."""
-        left = self._stop - self._start
-        needed = _READ
-        if left >= HEAD.size:
-            needed = max(needed, HEAD.size + HEAD.unpack_from(self._stored, self._start)[0] + 1)
-        if needed > len(self._stored):
-            grown = bytearray(needed)
-            grown[:left] = self._stored[self._start : self._stop]
-            self._stored = grown
-        elif self._start:
-            self._stored[:left] = self._stored[self._start : self._stop]
-        self._start, self._stop = 0, left
+    def _keep(self, rest: memoryview) -> None:
+        """Keep what is not whole: in a buffer of its size where the room is too small for it."""
+        needed = HEAD.size + HEAD.unpack_from(rest)[0] if len(rest) >= HEAD.size else 0
+        if needed <= ROOM:
+            self._rest, self._large = bytes(rest), None
+        elif self._large is None:
+            self._rest, self._large, self._left = b"", bytearray(needed), len(rest)
+            self._large[: self._left] = rest
+        else:
+            self._left = len(rest)

@@ -8,39 +8,37 @@ import resource
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Failure
 from d4py.engine.link import Drain, Event, RunOver
-from d4py.errors import D4pyError, NotPicklable
+from d4py.errors import D4pyError
 from d4py.graph.policy import Policy
 from d4py.items import codec
 from d4py.items.slots import create_file
-from d4py.mappings import allocator
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
-from d4py.mappings.multi.connection import Connection
+from d4py.mappings.multi.connection import ROOM, Connection
 from d4py.mappings.multi.descriptors import check, needed_for
-from d4py.mappings.multi.orders import AskItem, Exited, Fork, Interrupt, Item, KillAll, Load, Loaded, Poison, Tell
+from d4py.mappings.multi.inquest import Inquest
+from d4py.mappings.multi.orders import Claim, Exited, Fork, Granted, Interrupt, Item, KillAll, Loaded, Place, Tell
+from d4py.mappings.multi.poison import Ledger
+from d4py.mappings.multi.start import fork, forkable, limit_threads, load_order, spawn
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
 from d4py.plan import Plan, layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from d4py.engine.coordinator import Commit
     from d4py.graph.graph import WorkflowGraph
     from d4py.mappings.outcome import Outcome
 
 _GRACE = 2.0  # seconds that workers get to end by themselves once the run is over
-_ASK = 1.0  # seconds that a writer gets to describe an item on which its reader died
-_DEATHS = 2  # on one item, before the policy of its PE decides
 
 
 class Multi(Mapping):
@@ -55,6 +53,11 @@ class Multi(Mapping):
         memory="bounded by credit on each channel",
         arrays="through recycled shared memory, read in place",
     )
+
+    def prepare(self, processes: int | None) -> None:
+        """Have the workflow loaded as workers need it, which are to be forked from this process."""
+        if processes != 1:
+            limit_threads()
 
     def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
         """N processes; instances share them where there are more."""
@@ -73,31 +76,34 @@ class _Crew:
     def __init__(self, enactment: Enactment) -> None:
         self.enactment = enactment
         self.plan = enactment.plan
-        self.supervisor = Supervisor(enactment, self)
-        self.controls: dict[int, Connection] = {}
-        self.generation = 0
         self.processes = sorted({cell.process for cell in self.plan.cells})
-        self.deaths: Counter[Poison] = Counter()
-        self.poison: list[Poison] = []
+        self.load = load_order(enactment)
+        # First of all: a fork copies what is open here.
+        if enactment.alone and forkable():
+            self.nursery, self._wait = fork(self.load, enactment.workflow.graph)
+        else:
+            self.nursery, self._wait = spawn(self.load, len(self.processes))
+        self.supervisor = Supervisor(enactment, self)
+        self.generation = 0
+        self.controls: dict[int, Connection] = {}
+        self.questions: dict[int, socket.socket] = {}  # lines to workers, answered whatever their cells are doing
+        self.room = bytearray(ROOM)
+        self.ledger = Ledger(self.plan)
+        self.inquest = Inquest()
         self.woken, self._wake = socket.socketpair()
         for end in (self.woken, self._wake):
             end.setblocking(False)
-        self.load = _load_order(enactment)
         self._descriptors_for(len(self.processes))
-        self.process, self.nursery = _spawn(len(self.processes))
 
     def _begin_nursery(self) -> None:
         """Begin another nursery; workers of the old one end when their line to this process closes."""
         self.nursery.close()
-        for connection in self.controls.values():
-            connection.socket.close()
-        self.controls = {}
-        self.process.wait()
-        self.process, self.nursery = _spawn(len(self.processes))
-        self._load_workflow()
+        self._hang_up()
+        self._wait()
+        self.nursery, self._wait = spawn(self.load, len(self.processes))
+        self._await_loaded()
 
-    def _load_workflow(self) -> None:
-        nursery.send(self.nursery, self.load)
+    def _await_loaded(self) -> None:
         answer, _ = nursery.receive(self.nursery)
         assert isinstance(answer, Loaded)
         if answer.error is not None:
@@ -108,7 +114,7 @@ class _Crew:
         supervisor = self.supervisor
         with caught(wake=self._wake_up) as stops:
             try:
-                self._load_workflow()
+                self._await_loaded()
                 supervisor.begin()
                 while supervisor.outcome is None:
                     self._serve(supervisor.patience)
@@ -131,34 +137,50 @@ class _Crew:
         process = self.plan.cells[cell].process
         self._send(process, Tell(cell, event))
         if isinstance(event, Drain) and self.plan.cells[cell].source:
-            nursery.send(self.nursery, Interrupt(process))
+            self._order(Interrupt(process))
 
     def launch(self, generation: int, start: Commit | None) -> None:
         """Fork a worker for each process, joined by a socket to each other that it has a channel with."""
         if self.generation:
-            nursery.send(self.nursery, KillAll())
-        for connection in self.controls.values():
-            connection.socket.close()
-        self.controls = {}
+            self._order(KillAll())
+        self._hang_up()
         self.generation = generation
-        pairs = _neighbours(self.plan)
+        self.inquest = Inquest()
+        self.ledger.rewound(partial(self._covered, start))
         arenas = {process: create_file() for process in self.processes}
         ends: dict[tuple[int, int], socket.socket] = {}
-        for one, other in pairs:
+        for one, other in _neighbours(self.plan):
             ends[one, other], ends[other, one] = socket.socketpair()
         for process in self.processes:
             peers = tuple(sorted(other for one, other in ends if one == process))
-            mine, theirs = socket.socketpair()
-            self.controls[process] = Connection(mine)
-            descriptors = [theirs.fileno(), arenas[process]]
+            control, questions = socket.socketpair(), socket.socketpair()
+            self.controls[process] = Connection(control[0], self.room)
+            self.questions[process] = questions[0]
+            descriptors = [control[1].fileno(), questions[1].fileno(), arenas[process]]
             for peer in peers:
                 descriptors += [ends[process, peer].fileno(), arenas[peer]]
-            nursery.send(self.nursery, Fork(process, generation, start, peers, tuple(self.poison)), descriptors)
-            theirs.close()
+            self._order(Fork(process, generation, start, peers, self.ledger.poison), descriptors)
+            control[1].close()
+            questions[1].close()
         for end in ends.values():
             end.close()
         for descriptor in arenas.values():
             os.close(descriptor)
+
+    def _hang_up(self) -> None:
+        """Close all lines to workers: those that live end."""
+        for connection in self.controls.values():
+            connection.close()
+        for line in self.questions.values():
+            line.close()
+        self.controls, self.questions = {}, {}
+
+    def _covered(self, start: Commit | None, channel: int) -> int:
+        """Return how many items of a channel a commit covers."""
+        if start is None:
+            return 0
+        part = self.supervisor.folder.part(start.parts[self.plan.channels[channel].reader_cell])
+        return part.counters.read.get(channel, 0)
 
     def dismiss(self) -> None:
         """Let all workers end."""
@@ -167,25 +189,32 @@ class _Crew:
 
     def abandon(self) -> None:
         """Kill all workers."""
-        nursery.send(self.nursery, KillAll())
+        self._order(KillAll())
 
-    def _serve(self, wait: float) -> list[Item]:
-        """Take in what nursery and workers say; answers to `AskItem` are returned."""
-        answers: list[Item] = []
-        poller = select.poll()
-        by_descriptor = {
-            connection.fileno(): connection for connection in self.controls.values() if not connection.closed
+    def _order(self, order: Any, descriptors: list[int] | None = None) -> None:
+        """Tell the nursery. If it is dead, that is heard next, and another one begins anew."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            nursery.send(self.nursery, order, descriptors)
+
+    def _serve(self, wait: float) -> None:
+        """Take in what nursery and workers say."""
+        heard: dict[int, Callable[[], object]] = {
+            self.nursery.fileno(): self._hear_nursery,
+            self.woken.fileno(): partial(self.woken.recv, 1024),
         }
-        for descriptor in (self.nursery.fileno(), self.woken.fileno(), *by_descriptor):
+        for process, connection in self.controls.items():
+            if not connection.closed:
+                heard[connection.fileno()] = partial(self._hear_worker, process)
+        for process, line in self.questions.items():
+            heard[line.fileno()] = partial(self._hear_answer, process)
+        poller = select.poll()
+        for descriptor in heard:
             poller.register(descriptor, select.POLLIN)
+        controls = self.controls
         for descriptor, _ in poller.poll(wait * 1000):
-            if descriptor == self.nursery.fileno():
-                self._hear_nursery()
-            elif descriptor == self.woken.fileno():
-                self.woken.recv(1024)
-            elif self.controls and by_descriptor[descriptor] in self.controls.values():
-                answers += self._hear_worker(by_descriptor[descriptor])
-        return answers
+            if self.controls is not controls:
+                return  # the descriptors are others now, or none
+            heard[descriptor]()
 
     def _hear_nursery(self) -> None:
         try:
@@ -197,72 +226,74 @@ class _Crew:
         if isinstance(message, Exited) and message.generation == self.generation and self.supervisor.outcome is None:
             self._mourn(message)
 
-    def _hear_worker(self, connection: Connection) -> list[Item]:
-        answers = []
-        for _, body in connection.receive():
+    def _hear_worker(self, process: int) -> None:
+        for _, body in self.controls[process].receive():
             message = codec.decode_control(body)
-            if isinstance(message, Item):
-                answers.append(message)
+            if isinstance(message, Claim):
+                self._send(process, Granted(self.ledger.claim(*message)))
             else:
                 self.supervisor.handle(message)
-        return answers
+
+    def _hear_answer(self, process: int) -> None:
+        if process not in self.questions:  # its death was heard of a moment ago
+            return
+        try:
+            item, _ = nursery.receive(self.questions[process])
+            self.inquest.hear(item)
+        except (EOFError, ConnectionResetError):
+            self.questions.pop(process).close()
+            self.inquest.silent(process)
+        self._conclude()
 
     def _mourn(self, exited: Exited) -> None:
-        """A worker died. Find the item it had in hand; the second death on one item goes by the policy of its PE."""
-        reason = f"Worker {exited.process} {_cause(exited.status)}."
+        """A worker died. Find out the item it had in hand: the second death on one goes by the policy of its PE."""
         # What it said before it died comes first: its exception, or a part it had finished.
-        self._hear_worker(self.controls[exited.process])
+        self._hear_worker(exited.process)
         if self.supervisor.outcome is not None:
             return
+        self.inquest.open(f"Worker {exited.process} {_cause(exited.status)}.", exited.process)
+        if exited.process in self.questions:
+            self.questions.pop(exited.process).close()
         for cell in self.plan.cells_of(exited.process):
-            channel, number, index = self.supervisor.board.note(cell.index)
+            channel, first, index = self.supervisor.board.note(cell.index)
             if channel:
-                item = self._ask(AskItem(channel - 1, number, index), exited.process)
-                if item is not None and self._blame(item, reason):
-                    return
-        self.supervisor.died(reason)
+                self._ask(Place(channel - 1, first + index))
+        self._conclude()
 
-    def _ask(self, asked: AskItem, dead: int) -> Item | None:
-        writer = self.plan.cells[self.plan.channels[asked.channel].writer_cell].process
-        if writer == dead or self.controls[writer].closed:
-            return None
-        self._send(writer, asked)
-        until = time.monotonic() + _ASK
-        while (left := until - time.monotonic()) > 0 and self.supervisor.outcome is None:
-            poller = select.poll()
-            poller.register(self.controls[writer], select.POLLIN)
-            if poller.poll(left * 1000):
-                for item in self._hear_worker(self.controls[writer]):
-                    if item.asked == asked:
-                        return item if item.digest else None
-            if self.controls[writer].closed:
-                return None
-        return None
+    def _ask(self, place: Place) -> None:
+        """Have an item described by the worker that wrote it, where that is needed and it lives."""
+        writer = self.plan.cells[self.plan.channels[place.channel].writer_cell].process
+        if writer not in self.questions or not self.ledger.must_see(place):
+            self.inquest.hear(Item(place))
+            return
+        self.inquest.ask(place, writer)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has just died: the end of its line says so
+            nursery.send(self.questions[writer], place)
+
+    def _conclude(self) -> None:
+        """Go back when all is known."""
+        for reason, items in self.inquest.conclusion():
+            if not any(self._blame(item, reason) for item in items):
+                self.supervisor.died(reason)
 
     def _blame(self, item: Item, reason: str) -> bool:
         """Count a death against an item; return whether that ends the run."""
-        poison = Poison(item.asked.channel, item.digest, item.number)
-        known = next(
-            (other for other in self.deaths if (other.channel, other.digest) == (poison.channel, poison.digest)), poison
-        )
-        self.deaths[known] += 1
-        if self.deaths[known] < _DEATHS:
+        place, digest, shown = item
+        if not self.ledger.count(place, digest):
             return False
-        channel = self.plan.channels[item.asked.channel]
+        channel = self.plan.channels[place.channel]
         instance = self.plan.instances[channel.reader]
         pe = next(pe for pe in self.enactment.workflow.graph.pes if pe.id == instance.pe)
         if Policy.parse(pe.on_error, of=f"PE {instance.pe!r}").quarantine:
-            if known not in self.poison:
-                self.poison.append(known)
+            self.ledger.set_aside(place, digest)
             self.supervisor.coordinator.forgive()
             return False
-        port = self.plan.routes[channel.route].input
         failure = Failure(
             pe=instance.pe,
             instance=instance.label,
-            item=item.number,
-            port=port,
-            value=item.shown,
+            item=place.number,
+            port=self.plan.routes[channel.route].input,
+            value=shown or "unknown",
             error=f"{reason} It had died on this item before.",
             traceback="",
         )
@@ -292,9 +323,8 @@ class _Crew:
 
     def _close(self) -> None:
         self.nursery.close()
-        for connection in self.controls.values():
-            connection.socket.close()
-        self.process.wait()
+        self._hang_up()
+        self._wait()
         self.woken.close()
         self._wake.close()
 
@@ -326,59 +356,6 @@ def _neighbours(plan: Plan) -> list[tuple[int, int]]:
         if one != other:
             pairs.add((min(one, other), max(one, other)))
     return sorted(pairs)
-
-
-def _spawn(workers: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the nursery. Its environment is that of all workers: one BLAS thread each, and an allocator that keeps large blocks."""
-    mine, theirs = socket.socketpair()
-    environment = dict(os.environ)
-    if workers > 1:
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
-            environment.setdefault(name, "1")
-    environment = {**allocator.ENVIRONMENT, **environment}
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from d4py.mappings.multi.nursery import main; main()", str(theirs.fileno())],
-        pass_fds=[theirs.fileno()],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-    )
-    theirs.close()
-    return process, mine
-
-
-def _load_order(enactment: Enactment) -> Load:
-    workflow = enactment.workflow
-    return Load(
-        source=workflow.source,
-        pickled=b"" if workflow.source else _by_value(workflow.graph),
-        digest=workflow.digest,
-        path=list(sys.path),
-        folder=str(enactment.folder.path),
-        on_error={pe.id or "": str(pe.on_error) for pe in workflow.graph.pes},
-        terms=enactment.terms,
-    )
-
-
-def _by_value(graph: WorkflowGraph) -> bytes:
-    """Pickle a graph that was drawn in a script or a notebook, code included."""
-    import cloudpickle
-
-    try:
-        data: bytes = cloudpickle.dumps(graph, protocol=5)
-    except Exception as error:
-        for pe in graph.pes:
-            for name, value in vars(pe).items():
-                try:
-                    cloudpickle.dumps(value)
-                except Exception as own:
-                    raise NotPicklable(
-                        f"PE {pe.id!r} cannot be sent to a worker: attribute {name!r} cannot be pickled ({own}).",
-                        hint="Make it in preprocess.",
-                    ) from None
-        raise NotPicklable(
-            f"The graph cannot be sent to a worker: {error}.", hint="Keep the workflow in a file, and name the file."
-        ) from error
-    return data
 
 
 def _cause(status: int) -> str:

@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, StateError
@@ -77,6 +78,12 @@ class Nursery:
         for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(kind, signal.SIG_IGN)
 
+    def grow(self, load: Load, graph: WorkflowGraph) -> None:
+        """Serve with a workflow that is loaded already."""
+        self.load, self.graph = load, graph
+        self._ready(Loaded())
+        self.serve()
+
     def serve(self) -> None:
         """Obey orders until the supervisor hangs up."""
         poller = select.poll()
@@ -123,13 +130,16 @@ class Nursery:
             answer = Loaded()
         except D4pyError as error:
             answer = Loaded(error)
-        send(self.socket, answer)
+        self._ready(answer)
+
+    def _ready(self, answer: Loaded) -> None:
+        with suppress(BrokenPipeError):  # the supervisor has given up; what is read next says so
+            send(self.socket, answer)
         # Before the first fork, so that no worker has to import it again.
         import d4py.mappings.multi.worker  # noqa: F401
 
     def _fork(self, order: Fork, descriptors: list[int]) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush()
         pid = os.fork()
         if pid == 0:
             status = 70
@@ -145,8 +155,7 @@ class Nursery:
                 work(self.load, self.graph, order, descriptors)
                 status = 0
             finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
+                flush()
                 os._exit(status)
         self.children[pid] = order
         for descriptor in descriptors:
@@ -177,6 +186,19 @@ class Nursery:
         for pid in self.children:
             os.waitpid(pid, 0)
         self.children = {}
+
+
+def flush() -> None:
+    """Write out what was printed. Where that cannot be done, a worker must still end here, not in the nursery's code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed from outside
+                stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError as error:
+            with suppress(OSError):
+                os.write(2, f"d4py: warning: What PEs printed cannot be written: {error.strerror}.\n".encode())
 
 
 def main() -> None:

@@ -3,39 +3,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from d4py.engine.circuit import Terms
     from d4py.engine.coordinator import Commit
     from d4py.engine.link import Event
     from d4py.graph.load import Source
+    from d4py.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Place(NamedTuple):
+    """Where an item is: its number on a channel since the run's start."""
+
+    channel: int
+    number: int
+
+
+class Poison(NamedTuple):
+    """An item that killed its worker too often: known by its place, or by its digest on all channels of a route."""
+
+    route: int
+    item: Place | bytes
+
+
+class Load(NamedTuple):
     """To the nursery: load this workflow."""
 
     source: Source | None
     pickled: bytes  # a graph drawn in the supervisor's own main module, by value
     digest: str
+    plan: Plan  # by value: the file of the run's folder may be written anew by a resume elsewhere
     path: list[str]
     folder: str
     on_error: dict[str, str]
     terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """From the nursery: it is ready, or why it is not."""
 
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """To the nursery: fork one worker. Descriptors follow: control, arena, then for each peer its socket and its arena."""
+class Fork(NamedTuple):
+    """To the nursery: fork one worker. Descriptors follow: control, questions, arena, then for each peer its socket and its arena."""
 
     process: int
     generation: int
@@ -44,29 +56,17 @@ class Fork:
     poison: tuple[Poison, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """An item that killed its worker twice: known by the digest of its value, or by its number on a channel."""
-
-    channel: int
-    digest: bytes
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class KillAll:
+class KillAll(NamedTuple):
     """To the nursery: kill all workers, and wait until they are gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupt:
+class Interrupt(NamedTuple):
     """To the nursery: wake a worker whose live source may be waiting for the world."""
 
     process: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(NamedTuple):
     """From the nursery: a worker is gone. status: as `os.waitstatus_to_exitcode` gives it."""
 
     process: int
@@ -74,31 +74,29 @@ class Exited:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(NamedTuple):
     """To a worker: an event for one of its cells."""
 
     cell: int
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class AskItem:
-    """To a worker: describe an item of a frame that it keeps."""
+class Item(NamedTuple):
+    """From a worker that was asked for an item it wrote: its digest and repr; empty where it has not got it."""
 
-    channel: int
-    number: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """From a worker: an item's digest, number and repr; empty where the frame is not kept."""
-
-    asked: AskItem
+    place: Place
     digest: bytes = b""
-    number: int = -1
     shown: str = ""
 
 
-Order = Any
+class Claim(NamedTuple):
+    """From a worker: it has an item in hand that is known as poison by its value. Is it the one to be set aside?"""
+
+    poison: Poison
+    place: Place
+
+
+class Granted(NamedTuple):
+    """To a worker: the answer to its claim."""
+
+    yes: bool

@@ -50,8 +50,15 @@ class Turns:
             self._pump(0.0)
             self._until[cell] = None if wait < 0 else self._clock() + wait
             self._rotate(cell)
-        if not box:
-            return ()
+        return self._emptied(box)
+
+    def glance(self, cell: int) -> Sequence[Event]:
+        """Return what came in for the cell whose turn it is, without waiting; no other gets a turn."""
+        self._pump(0.0)
+        return self._emptied(self.boxes[cell])
+
+    @staticmethod
+    def _emptied(box: deque[Event]) -> Sequence[Event]:
         events = list(box)
         box.clear()
         return events

@@ -4,35 +4,36 @@
 from __future__ import annotations
 
 import os
-import pickle
 import select
 import signal
 import socket
 import threading
 import time
 from collections import deque
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import describe, shortened
 from d4py.engine.link import Acknowledged, Event, Failed, FrameArrived, Part, Report
 from d4py.engine.runner import Runner
-from d4py.items import Frame, Kind, codec
+from d4py.items import Frame, codec
 from d4py.items.codec import Type
-from d4py.items.copying import sized
+from d4py.items.copying import sized_all
 from d4py.items.slots import Arena, Mapped
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
-from d4py.mappings.multi.connection import Connection
-from d4py.mappings.multi.orders import AskItem, Fork, Item, Load, Tell
+from d4py.mappings.multi import nursery
+from d4py.mappings.multi.connection import ROOM, Connection
+from d4py.mappings.multi.orders import Claim, Fork, Granted, Item, Load, Place, Poison, Tell
+from d4py.mappings.multi.poison import Watchlist, digest_of
 from d4py.mappings.multi.turns import Turns
 from d4py.mappings.supervisor import kept
+from d4py.mappings.ticker import Ticker
 from d4py.runs import Folder
 from d4py.runs.board import Board
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from d4py.graph.graph import WorkflowGraph
 
@@ -42,13 +43,8 @@ _SEND_PATIENCE = 0.001  # seconds that a full socket may hold a send up
 def work(load: Load, graph: WorkflowGraph, order: Fork, descriptors: list[int]) -> None:
     """Live as one worker, in a process just forked."""
     worker = Worker(load, graph, order, descriptors)
-    threading.Thread(target=_watch, args=(os.dup(worker.control.fileno()),), daemon=True).start()
+    threading.Thread(target=_answer, args=(worker,), name="questions", daemon=True).start()
     worker.run()
-
-
-def digest_of(value: Any) -> bytes:
-    """Return what an item is known by after a death."""
-    return blake2b(pickle.dumps(value, protocol=5), digest_size=16).digest()
 
 
 class Worker:
@@ -58,15 +54,17 @@ class Worker:
         self.load = load
         self.order = order
         self.folder = Folder(Path(load.folder))
-        self.plan = self.folder.plan()
-        control, arena, *rest = descriptors
-        self.control = Connection(socket.socket(fileno=control))
+        self.plan = load.plan
+        control, questions, arena, *rest = descriptors
+        room = bytearray(ROOM)
+        self.control = Connection(socket.socket(fileno=control), room)
+        self.questions = socket.socket(fileno=questions)
         self.arena = Arena(arena)
         self.own = Mapped(arena)  # what this worker wrote, to describe it
         self.peers: dict[int, Connection] = {}
         self.mapped: dict[int, Mapped] = {}
         for index, peer in enumerate(order.peers):
-            self.peers[peer] = Connection(socket.socket(fileno=rest[2 * index]))
+            self.peers[peer] = Connection(socket.socket(fileno=rest[2 * index]), room)
             self.mapped[peer] = Mapped(rest[2 * index + 1])
         cells = [cell.index for cell in self.plan.cells_of(order.process)]
         self.turns = Turns(cells, self.pump, time.perf_counter)
@@ -79,6 +77,8 @@ class Worker:
         # All before any cell is wired: what is wired cannot be copied.
         self.objects = {rank: self._pe(rank) for cell in cells for rank in self.plan.cells[cell].instances}
         self.runners: dict[int, Runner] = {}
+        self.ticker = Ticker()
+        self.granted: deque[bool] = deque()  # answers to claims
         self._poller = select.poll()
         self._by_descriptor = {connection.fileno(): (peer, connection) for peer, connection in self.peers.items()}
         for connection in (self.control, *self.peers.values()):
@@ -99,21 +99,21 @@ class Worker:
             self._live(first)
             for thread in threads:
                 thread.join()
+        self.ticker.stop()
 
     def send(self, frame: Frame) -> int:
         """Carry a frame to its reader, in this process or another."""
         cell, process = self.readers[frame.channel]
         if process == self.order.process:
             self.turns.boxes[cell].append(FrameArrived(frame))
-            return sized(frame.items[0]) * len(frame.items) if frame.items else 0
-        head, body = codec.encode_frame(frame, self.arena)
+            return sized_all(frame.items)
+        head, body, size = codec.encode_frame(frame, self.arena)
         self.kept.setdefault(frame.channel, deque()).append((head, body))
         connection = self.peers[process]
         connection.send(head, body)
         if connection.waiting:
             self.pump(_SEND_PATIENCE)
-        # An array counts whole, though only its slot travels.
-        return max(len(body), sized(frame.items[0]) * len(frame.items)) if frame.items else 0
+        return size
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         """Tell the writer of a channel."""
@@ -181,18 +181,33 @@ class Worker:
             match codec.decode_control(body):
                 case Tell(cell, event):
                     self.turns.boxes[cell].append(event)
-                case AskItem() as asked:
-                    self.tell_supervisor(self._describe(asked))
+                case Granted(yes):
+                    self.granted.append(yes)
         if self.control.closed:
             os._exit(0)
 
-    def _describe(self, asked: AskItem) -> Item:
-        for head, body in self.kept.get(asked.channel, ()):
-            frame = codec.decode_frame(codec.HEAD.unpack(head), memoryview(body), self.own)
-            if frame.number == asked.number and frame.kind is Kind.DATA and asked.index < len(frame.items):
-                value = frame.items[asked.index]
-                return Item(asked, digest_of(value), frame.first + asked.index, shortened(value))
-        return Item(asked)
+    def describe(self, place: Place) -> Item:
+        """Describe an item that was written and is unacknowledged. For a thread of its own: the cells go on meanwhile."""
+        while True:
+            try:
+                kept = list(self.kept.get(place.channel, ()))
+                break
+            except RuntimeError:  # a frame came or went while this looked
+                continue
+        for head, body in kept:
+            fields = codec.HEAD.unpack(head)
+            if fields[2] == Type.DATA and fields[8] <= place.number:
+                frame = codec.decode_frame(fields, memoryview(body), self.own)
+                if place.number < frame.first + len(frame.items):
+                    value = frame.items[place.number - frame.first]
+                    return Item(place, digest_of(value), shortened(value))
+        return Item(place)
+
+    def _claim(self, poison: Poison, place: Place) -> bool:
+        self.tell_supervisor(Claim(poison, place))
+        while not self.granted:
+            self.pump(-1.0)
+        return self.granted.popleft()
 
     def _live(self, cell: int) -> None:
         self.turns.begin(cell)
@@ -209,7 +224,7 @@ class Worker:
                 generation=self.order.generation,
                 epoch=start.epoch if start else 0,
                 start=part,
-                poisoned=self._poisoned if self.order.poison else None,
+                poisoned=self._watchlist(cell),
             )
             self.runners[cell].run()
         except BaseException as error:
@@ -217,6 +232,13 @@ class Worker:
         finally:
             link.close()
             self.turns.end(cell)
+
+    def _watchlist(self, cell: int) -> Callable[[Frame, int], bool] | None:
+        """Return what finds the items to be set aside; None where a cell can have none."""
+        routes = [channel.route for channel in self.plan.channels]
+        mine = {channel.route for channel in self.plan.channels_to(cell)}
+        poison = [poison for poison in self.order.poison if poison.route in mine]
+        return Watchlist(poison, routes, self._claim).holds if poison else None
 
     def _pe(self, rank: int) -> Any:
         """Return the instance's own object: the PE itself, or a copy where this process has several of them."""
@@ -232,27 +254,20 @@ class Worker:
     def _instances(self, cell: int) -> list[Any]:
         return [self.plan.instances[rank] for rank in self.plan.cells[cell].instances]
 
-    def _poisoned(self, frame: Frame, index: int) -> bool:
-        """Whether an item has killed its worker twice."""
-        for poison in self.order.poison:
-            if poison.channel == frame.channel:
-                if poison.digest and digest_of(frame.items[index]) == poison.digest:
-                    return True
-                if not poison.digest and poison.number == frame.first + index:
-                    return True
-        return False
-
 
 class _WorkerLink(LocalLink):
     """A cell's link: the worker's sockets, seen from one cell."""
 
     def __init__(self, worker: Worker, cell: int, start: Part | None) -> None:
-        super().__init__(worker.folder, worker.plan, worker.board, cell, worker.order.generation, start)
+        super().__init__(worker.folder, worker.plan, worker.board, worker.ticker, cell, worker.order.generation, start)
         self.worker = worker
         self.send = worker.send
         self.acknowledge = worker.acknowledge
         own = worker.order.process
-        self.copies = all(worker.readers[channel.index][1] != own for channel in worker.plan.channels_from(cell))
+        self.near = [
+            channel.index for channel in worker.plan.channels_from(cell) if worker.readers[channel.index][1] == own
+        ]
+        self.copies = not self.near
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Serve the process; return what came for this cell. While others run, this cell has nothing in hand."""
@@ -263,14 +278,24 @@ class _WorkerLink(LocalLink):
         self.note[0] = in_hand
         return events
 
+    def glance(self) -> Sequence[Event]:
+        """Return what came for this cell."""
+        return self.worker.turns.glance(self.cell)
+
     def report(self, report: Report) -> None:
         """Make a part durable here, and tell the supervisor."""
         self.worker.tell_supervisor(kept(self.folder, report))
 
 
-def _watch(descriptor: int) -> None:
-    """End this process when the supervisor is gone, whatever a PE is doing."""
-    poller = select.poll()
-    poller.register(descriptor, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else select.POLLHUP)
-    poller.poll()
-    os._exit(0)
+def _answer(worker: Worker) -> None:
+    """Answer the supervisor's questions, whatever the cells are doing; end this process when the supervisor is gone."""
+    try:
+        while True:
+            place, _ = nursery.receive(worker.questions)
+            try:
+                item = worker.describe(place)
+            except Exception:  # a value that cannot be looked at is known by its place alone
+                item = Item(place)
+            nursery.send(worker.questions, item)
+    except (EOFError, OSError):
+        os._exit(0)

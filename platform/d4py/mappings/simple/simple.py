@@ -17,6 +17,7 @@ from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.signals import Stop, caught
 from d4py.mappings.supervisor import Supervisor, kept
+from d4py.mappings.ticker import Ticker
 from d4py.plan.layout import layout_whole
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class _Solo:
         self.runner: Runner | None = None
         self.events: deque[Event] = deque()
         self.supervisor = Supervisor(enactment, self)
+        self.ticker = Ticker()
 
     def run(self) -> Outcome:
         """Run the cell to its end."""
@@ -84,6 +86,7 @@ class _Solo:
             self.runner.run()
             self._take_stops()
         finally:
+            self.ticker.stop()
             self.link.close()
             supervisor.end()
         assert supervisor.outcome is not None
@@ -146,7 +149,9 @@ class _SoloLink(LocalLink):
 
     def __init__(self, solo: _Solo, start: Part | None) -> None:
         enactment, supervisor = solo.enactment, solo.supervisor
-        super().__init__(enactment.folder, enactment.plan, supervisor.board, 0, supervisor.generation, start)
+        super().__init__(
+            enactment.folder, enactment.plan, supervisor.board, solo.ticker, 0, supervisor.generation, start
+        )
         self.solo = solo
 
     def send(self, frame: Frame) -> int:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
 from d4py.errors import NotPicklable
-from d4py.items.copying import sized
+from d4py.items.copying import sized_all
 from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Message, Supervisor, kept
+from d4py.mappings.ticker import Ticker
 from d4py.plan import Plan, layout
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class _Crew:
         self.boxes: list[SimpleQueue[Event]] = [SimpleQueue() for _ in enactment.plan.cells]
         self.threads: list[threading.Thread] = []
         self.supervisor = Supervisor(enactment, self)
+        self.ticker = Ticker()
         self.readers = [channel.reader_cell for channel in enactment.plan.channels]
         self.writers = [channel.writer_cell for channel in enactment.plan.channels]
 
@@ -89,6 +91,7 @@ class _Crew:
                 for thread in self.threads:
                     thread.join(max(0.0, until - time.monotonic()))
             finally:
+                self.ticker.stop()
                 supervisor.end()
         return supervisor.outcome
 
@@ -147,14 +150,16 @@ class _ThreadLink(LocalLink):
 
     def __init__(self, crew: _Crew, cell: int, start: Part | None) -> None:
         enactment, supervisor = crew.enactment, crew.supervisor
-        super().__init__(enactment.folder, enactment.plan, supervisor.board, cell, supervisor.generation, start)
+        super().__init__(
+            enactment.folder, enactment.plan, supervisor.board, crew.ticker, cell, supervisor.generation, start
+        )
         self.crew = crew
         self.box = crew.boxes[cell]
 
     def send(self, frame: Frame) -> int:
         """Put a frame into its reader's queue."""
         self.crew.boxes[self.crew.readers[frame.channel]].put(FrameArrived(frame))
-        return sized(frame.items[0]) * len(frame.items) if frame.items else 0
+        return sized_all(frame.items)
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         """Put an acknowledgement into the writer's queue."""

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be found out after deaths before the run goes back: which items the dead had in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d4py.mappings.multi.orders import Item, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Inquest:
+    """Open from the first death until all who were asked have answered, or are dead too. Nobody waits for it: answers and deaths are events."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+        self._asked: dict[Place, int] = {}  # the process that is to describe it
+        self._items: list[Item] = []
+
+    def open(self, reason: str, dead: int) -> None:
+        """A process died: it answers no more."""
+        self._reason = self._reason or reason
+        self.silent(dead)
+
+    def ask(self, place: Place, process: int) -> None:
+        """A process was asked for an item that had been in a dead one's hand."""
+        self._asked[place] = process
+
+    def hear(self, item: Item) -> None:
+        """An item is described, or known by its place alone."""
+        self._asked.pop(item.place, None)
+        self._items.append(item)
+
+    def silent(self, process: int) -> None:
+        """A process will not answer."""
+        for place in [place for place, asked in self._asked.items() if asked == process]:
+            self.hear(Item(place))
+
+    def conclusion(self) -> Iterator[tuple[str, list[Item]]]:
+        """Yield the reason and the items, once, when all is known."""
+        if self._reason and not self._asked:
+            reason, items = self._reason, self._items
+            self._reason, self._items = "", []
+            yield reason, items

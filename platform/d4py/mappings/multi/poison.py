@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Items that killed their worker: how one is known again after a rewind, and when it is set aside."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from d4py.mappings.multi.orders import Place, Poison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from d4py.items import Frame
+    from d4py.plan import Plan
+
+DEATHS = 2  # on one item, before the policy of its PE decides
+
+
+def digest_of(value: Any) -> bytes:
+    """Return what a value is known by where its place changes in a rewind."""
+    return blake2b(pickle.dumps(value, protocol=5), digest_size=16).digest()
+
+
+def steady(plan: Plan) -> frozenset[int]:
+    """Return the channels on which an item has the same number in every generation: nothing before them depends on who is quicker."""
+    cells: set[int] = set()
+    channels: set[int] = set()
+    for cell in plan.cells:  # writers come before their readers
+        inlets = [channel.index for channel in plan.channels_to(cell.index)]
+        if len(inlets) > 1 or not channels.issuperset(inlets):
+            continue
+        cells.add(cell.index)
+        outlets = plan.channels_from(cell.index)
+        readers = Counter((channel.route, channel.writer) for channel in outlets)
+        channels.update(
+            channel.index
+            for channel in outlets
+            if plan.routes[channel.route].grouping != "shuffle" or readers[channel.route, channel.writer] == 1
+        )
+    return frozenset(channels)
+
+
+class Ledger:
+    """Counts deaths by item; knows what is to be set aside, and what has been.
+
+    On a steady channel an item is known by its number. Elsewhere it is known by its value, on all channels of the route; so equal items can be
+    taken for one another there, but a verdict sets aside one of them only.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._steady = steady(plan)
+        self._deaths: Counter[Poison] = Counter()
+        self._taken: dict[Poison, Place] = {}  # in this generation
+        self.poison: tuple[Poison, ...] = ()
+
+    def must_see(self, place: Place) -> bool:
+        """Whether the value must be seen: to know the item again, or to tell which one is to blame."""
+        return place.channel not in self._steady or self._deaths[self._known(place, b"")] + 1 >= DEATHS
+
+    def count(self, place: Place, digest: bytes) -> bool:
+        """Count a death; return whether the item has had as many as it may. digest: empty where nobody could tell."""
+        known = self._known(place, digest)
+        self._deaths[known] += 1
+        return self._deaths[known] >= DEATHS
+
+    def set_aside(self, place: Place, digest: bytes) -> None:
+        """From the next generation on, one item that is known so does not reach its PE."""
+        known = self._known(place, digest)
+        del self._deaths[known]
+        if known not in self.poison:
+            self.poison = (*self.poison, known)
+
+    def claim(self, poison: Poison, place: Place) -> bool:
+        """Whether this is the one item that a poison sets aside: the first that asks."""
+        return self._taken.setdefault(poison, place) == place
+
+    def rewound(self, read: Callable[[int], int]) -> None:
+        """Another generation begins: what the commit covers is set aside for good. read: how many items of a channel it covers."""
+
+        def covered(poison: Poison) -> bool:
+            place = poison.item if isinstance(poison.item, Place) else self._taken.get(poison)
+            return place is not None and place.number < read(place.channel)
+
+        self.poison = tuple(poison for poison in self.poison if not covered(poison))
+        self._taken = {}
+
+    def _known(self, place: Place, digest: bytes) -> Poison:
+        by_number = place.channel in self._steady or not digest
+        return Poison(self._plan.channels[place.channel].route, place if by_number else digest)
+
+
+class Watchlist:
+    """What a cell looks out for among the items that it reads."""
+
+    def __init__(self, poison: Iterable[Poison], routes: Sequence[int], claim: Callable[[Poison, Place], bool]) -> None:
+        """routes: by channel. claim: ask whether an item is the one that a poison sets aside."""
+        self._poison = list(poison)
+        self._routes = routes
+        self._claim = claim
+
+    def holds(self, frame: Frame, index: int) -> bool:
+        """Whether an item is to be set aside."""
+        place = Place(frame.channel, frame.first + index)
+        digest = b""
+        for poison in self._poison:
+            if poison.route != self._routes[frame.channel]:
+                continue
+            if isinstance(poison.item, Place):
+                if poison.item == place:
+                    return True
+                continue
+            digest = digest or digest_of(frame.items[index])
+            if poison.item == digest:
+                self._poison.remove(poison)  # this one or another reader's: there is no second
+                return self._claim(poison, place)
+        return False
