@@ -101,35 +101,36 @@ def run(contestant: Contestant, programs: Mapping[str, Path], *, tasks: int, kil
             "PYTHONPATH": str(ROOT),
         }
         with surroundings(contestant, programs, environment, folder):
-            process = subprocess.Popen(
-                command(contestant, programs, folder),
-                env=environment,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            with open(folder / "told", "wb") as told:
+                process = subprocess.Popen(
+                    command(contestant, programs, folder),
+                    env=environment,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=told,
+                    stderr=told,
+                    start_new_session=True,
+                )
             try:
                 dealt = _kill(process, path, tasks, kills)
             finally:
                 _end(process)
         seen = journal(path)
         if not seen.calls:
-            raise NoPeer(f"{contestant.name} began no task")
+            raise NoPeer(f"{contestant.name} began no task: {(folder / 'told').read_text(errors='replace')[-500:]}")
         results = _committed(folder) if not contestant.peer else [number for _, number in seen.got]
         return Tally.of(seen, results, tasks=tasks, kills=dealt, ended=process.returncode == 0)
 
 
 def _kill(process: subprocess.Popen[bytes], path: Path, tasks: int, kills: int) -> int:
-    """Kill the process of every so many-th call, while it has the task in hand; return how many. Returns when all has ended, or nothing comes."""
+    """Kill the process that has just begun one of every so many tasks; return how many were killed. Returns when all has ended, or nothing comes."""
     due = [(number + 1) * tasks // (kills + 1) for number in range(kills)]
     dealt, known, moved = 0, 0, time.monotonic()
     while process.poll() is None:
         calls = journal(path).calls
         if len(calls) > known:
             known, moved = len(calls), time.monotonic()
-        if dealt < len(due) and known > due[dealt]:
+        if dealt < len(due) and calls and calls[-1][1] >= due[dealt]:
             os.kill(calls[-1][2], signal.SIGKILL)
             dealt += 1
         if time.monotonic() - moved > QUIET_S:

@@ -45,6 +45,11 @@ PARTS = {
     "StopsContract": "Stops, checkpoints and resumed runs",
     "BoundsContract": "Memory, outputs, world, progress, safety of data",
     "LeftoversContract": "Nothing stays behind",
+    "FramesContract": "Frames that are lost, doubled or out of turn",
+    "InterruptsContract": "Signals at any time",
+    "MergesContract": "States that are merged",
+    "PositionsContract": "Sources that go back to a place",
+    "RewindsContract": "Going back",
 }
 WORDS = {"pe": "PE", "pes": "PEs", "json": "JSON", "python": "Python", "anothers": "another's", "users": "user's"}
 TITLES = {

@@ -10,7 +10,7 @@ import re
 import struct
 import subprocess
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.cli.conftest import command, environment
 
@@ -97,13 +97,15 @@ def on_a_terminal(
     *,
     size: tuple[int, int] = (100, 30),
     act: Callable[[subprocess.Popen[bytes], str], None] | None = None,
-    **more: str,
+    more: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
     """Run the program with a terminal as its stdout and stderr; return its exit code and all that it wrote. act: called at each new piece."""
     ours, theirs = pty.openpty()
     columns, lines = size
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    process = subprocess.Popen(command(line), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**more))
+    process = subprocess.Popen(
+        command(line), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**(more or {}))
+    )
     os.close(theirs)
     drawn = b""
     while True:

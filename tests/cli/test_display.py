@@ -165,7 +165,7 @@ def test_the_queue_of_a_pe_is_told_only_where_the_counts_tell_it(here: Path) -> 
 def test_a_live_display_is_drawn_on_a_terminal_and_taken_away(here: Path) -> None:
     Path("slow.py").write_text(SLOW)
 
-    code, drawn = on_a_terminal("run slow.py -i 60 --run-id a", TERM="xterm-256color")
+    code, drawn = on_a_terminal("run slow.py -i 60 --run-id a", more={"TERM": "xterm-256color"})
 
     assert code == 0
     assert "slow on simple" in ESCAPE.sub("", drawn)
@@ -180,7 +180,7 @@ def test_a_live_display_is_drawn_on_a_terminal_and_taken_away(here: Path) -> Non
 def test_no_colour_where_it_is_not_wanted(variables: dict[str, str], here: Path) -> None:
     Path("slow.py").write_text(SLOW)
 
-    code, drawn = on_a_terminal("run slow.py -i 40 --run-id a", **variables)
+    code, drawn = on_a_terminal("run slow.py -i 40 --run-id a", more=variables)
 
     assert code == 0
     assert COLOUR.search(drawn) is None

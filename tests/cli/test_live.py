@@ -51,7 +51,7 @@ def shown(drawn: str, size: tuple[int, int] = SIZE) -> Screen:
 def test_what_pes_print_stands_above_the_display_and_none_of_it_is_lost(mapping: str, here: Path) -> None:
     Path("talking.py").write_text(TALKING)
 
-    code, drawn = on_a_terminal(f"run talking.py --mapping {mapping} --run-id a", size=SIZE, **XTERM)
+    code, drawn = on_a_terminal(f"run talking.py --mapping {mapping} --run-id a", size=SIZE, more=XTERM)
 
     screen = shown(drawn)
     assert code == 0
@@ -78,7 +78,7 @@ def test_the_display_takes_what_room_there_is(here: Path) -> None:
         f"@d4py.iterative\ndef step(x):\n    return x\nworkflow = numbers(){' >> step()' * 20}\n"
     )
 
-    code, drawn = on_a_terminal("run many.py", size=(60, 18), **XTERM)
+    code, drawn = on_a_terminal("run many.py", size=(60, 18), more=XTERM)
 
     pictures = [picture for picture in shown(drawn, (60, 18)).seen if picture[-1]]
     assert code == 0
@@ -95,7 +95,7 @@ def test_the_display_takes_what_room_there_is(here: Path) -> None:
 def test_there_is_no_display_where_there_is_no_room(size: tuple[int, int], here: Path) -> None:
     Path("talking.py").write_text(TALKING)
 
-    code, drawn = on_a_terminal("run talking.py", size=size, **XTERM)
+    code, drawn = on_a_terminal("run talking.py", size=size, more=XTERM)
 
     assert code == 0
     assert "\x1b" not in drawn
@@ -109,7 +109,7 @@ def test_the_terminal_is_put_right_when_the_program_is_killed(here: Path) -> Non
         if " on simple" in drawn:
             process.send_signal(signal.SIGKILL)
 
-    code, drawn = on_a_terminal("run talking.py", size=SIZE, act=kill, **XTERM)
+    code, drawn = on_a_terminal("run talking.py", size=SIZE, act=kill, more=XTERM)
 
     screen = shown(drawn)
     screen.feed("\r\n" + "after\r\n" * 30)

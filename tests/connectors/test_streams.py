@@ -8,7 +8,7 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_a_followed_folder_gives_each_file_once(tmp_path: Path) -> None:
 
 def test_files_of_a_folder_sink_appear_whole_and_under_their_names(tmp_path: Path) -> None:
     @d4py.producer
-    def stations():
+    def stations() -> Iterator[tuple[str, str]]:
         for name in ("UV05", "UV06"):
             yield f"{name}/day.txt", name * 3
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_not_there_and_a_table_that_is_not_there_are_told(tmp_pat
         database.execute("CREATE TABLE known (x)")
 
     @d4py.producer
-    def rows():
+    def rows() -> Iterator[dict[str, int]]:
         yield {"x": 1}
 
     with pytest.raises(D4pyError, match=r"unknown.*known"):
@@ -169,7 +169,7 @@ def test_a_sink_does_not_write_over_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("precious\n")
 
     @d4py.producer
-    def words():
+    def words() -> Iterator[str]:
         yield "new"
 
     with pytest.raises(D4pyError, match=r"out\.txt exists already"):

@@ -253,7 +253,7 @@ CASES = [
     Case(name="a PE that raises", argv="run w.py", files=workflow("@d4py.iterative\ndef invert(x):\n    return 1 / (x - 1)\ng = one() >> invert()\n", ONE), says=("'invert'", "instance invert", "item 0", "input 1", "ZeroDivisionError"), code=3),
     Case(name="a write to no output", argv="run w.py", files=workflow("class A(d4py.IterativePE):\n    def _process(self, x):\n        self.write('out', x)\ng = one() >> A()\n", ONE), says=("'A'", "no output 'out'", "Did you mean 'output'?"), code=3),
     Case(name="a PE that exits", argv="run w.py", files=workflow("@d4py.iterative\ndef leave(x):\n    raise SystemExit(0)\ng = one() >> leave()\n", ONE), says=("'leave'", "item 0", "SystemExit: 0"), code=3),
-    Case(name="a value that cannot be kept", argv="run w.py", files=workflow("@d4py.iterative\ndef f(x):\n    return lambda: x\ng = one() >> f()\n", ONE), says=("cannot be kept", "plain data"), code=2),
+    Case(name="a value that cannot be kept", argv="run w.py", files=workflow("@d4py.iterative\ndef f(x):\n    return lambda: x\ng = one() >> f()\n", ONE), says=("'f'", "output'", "cannot be kept", "plain data"), code=3),
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -45,6 +46,8 @@ PARAMETERS: dict[str, Any] = {
 PROCESSES = 2
 CHECKPOINT = 0.2  # seconds; the first comes while most of the work is still to be done
 ITEMS = 360  # blocks that come to the PE that is watched: 3 stations, 120 segments
+_MOST = ITEMS * 9 // 10  # items after which a cut waits for nothing more
+_ATTEMPTS = 3
 _WATCHED = "WindowSpectra"
 _EARLY = 8  # one of so many cuts need not wait for a checkpoint
 _LIMIT = 120.0
@@ -61,7 +64,7 @@ class Cut:
     processes: int  # that it was resumed on
     commits: int  # checkpoints before the cut
     read: int  # items that the watched PE had read
-    running: bool  # when it was cut
+    running: bool  # it was cut off, not ended
     codes: tuple[int, int]  # of the run and of the resume
     same: bool  # the outputs, and every byte of the stacks
     left: int  # processes that outlived the cut
@@ -121,17 +124,24 @@ class Cutter:
             yield from pool.map(lambda index: self.cut(seed, index), range(number))
 
     def cut(self, seed: str, number: int) -> Cut:
-        """Cut one run off and resume it."""
+        """Cut one run off and resume it. A run that was quicker is no cut: another is begun."""
         random = Random(f"{seed}/cut/{number}")
-        place = self.folder / str(number)
+        for attempt in range(_ATTEMPTS):
+            found = self._cut(random, number, self.folder / f"{number}-{attempt}")
+            if found.running:
+                break
+        return found
+
+    def _cut(self, random: Random, number: int, place: Path) -> Cut:
         early = number % _EARLY == _EARLY - 1
         least = 0 if early else random.choice((1, 1, 2, 3))
         item = random.randrange(1, ITEMS // 4) if early else random.randrange(ITEMS // 10, ITEMS * 3 // 4)
         process = self._start(["run", *self._run(place)], place)
-        read, commits, running = self._await(process, place / "run", item, least)
-        os.killpg(process.pid, signal.SIGKILL)
+        read, commits = self._await(process, Folder(place / "run"), item, least)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=_LIMIT)
-        left = self._left(place)
+        left, running = self._left(place), Folder(place / "run").state().status is Status.LOST
         processes = random.randint(1, 4)
         resumed = self._start(["resume", str(place / "run"), "-n", str(processes)], place)
         told, _ = resumed.communicate(timeout=_LIMIT)
@@ -147,15 +157,16 @@ class Cutter:
             told=told.decode(errors="replace")[-500:],
         )
 
-    def _await(self, process: subprocess.Popen[bytes], run: Path, item: int, commits: int) -> tuple[int, int, bool]:
-        """Wait until the watched PE has read so many items, and so many checkpoints were made; return what there was then."""
-        folder, until = Folder(run), time.monotonic() + _LIMIT
+    @staticmethod
+    def _await(process: subprocess.Popen[bytes], folder: Folder, item: int, commits: int) -> tuple[int, int]:
+        """Wait until the watched PE has read so many items and so many checkpoints were made, or not much is left; return what there was then."""
+        until, seen = time.monotonic() + _LIMIT, (0, 0)
         while process.poll() is None and time.monotonic() < until:
-            seen = _seen(folder)
-            if seen is not None and seen[0] >= item and seen[1] >= commits:
-                return *seen, folder.state().status is Status.RUNNING
+            seen = _seen(folder) or seen
+            if (seen[0] >= item and seen[1] >= commits) or seen[0] >= _MOST:
+                break
             time.sleep(_LOOK)
-        return 0, 0, False
+        return seen
 
     @staticmethod
     def _left(place: Path) -> int:

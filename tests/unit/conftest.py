@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Collection, MutableSequence, Sequence
 from typing import Any
 
 import pytest
@@ -59,9 +59,8 @@ class ListLink:
     """Ends the run when the cell has handed over its final part. `script`: events by the number of the poll at which they come."""
 
     copies = False
-    near = ()
+    near: Collection[int] = ()
     lock = threading.RLock()
-    glance = tick = staticmethod(lambda *_: ())
 
     def __init__(self, script: dict[int, Event], start: Part | None, journal: ListJournal) -> None:
         self.script = script
@@ -105,6 +104,12 @@ class ListLink:
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         raise AssertionError("one cell has no channels")
+
+    def glance(self) -> Sequence[Event]:
+        return ()
+
+    def tick(self, call: Callable[[], None]) -> None:
+        pass
 
     def journal(self, rank: int) -> ListJournal:
         return self.kept

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
 from d4py.errors import UsageError, did_you_mean, listed
 from d4py.runs import Folder, find
+from d4py.runs.process import alive
 from d4py.runs.waiting import sleep
 
 ABOUT = "Print the logs of a run: its own, and one of each instance that has logged."
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 _LAST = "~"  # sorts after every stamp
-_LOOK = 0.2
+_LOOK = 0.2  # seconds
+_LAST_WORDS = 2.0
 
 
 def options(parser: Parser) -> None:
@@ -51,6 +54,10 @@ def follow(folder: Folder, pes: list[str], last: int | None = None) -> None:
     show(lines if last is None else lines[len(lines) - min(last, len(lines)) :])
     while True:
         state = folder.state()
+        if state.status.over:
+            until = time.monotonic() + _LAST_WORDS  # a process says how it ended after it has ended the run
+            while alive(state.pid, state.pid_start, state.host) and time.monotonic() < until:
+                sleep(state.pid, _LOOK)
         show(logs.new(whole=state.status.over))
         if state.status.over:
             return

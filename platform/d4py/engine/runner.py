@@ -82,6 +82,7 @@ class Runner(Hooks):
         self.hurry: list[None] = []  # filled now and then: a source that sees it filled ends its step
         self.cutter = Cutter(self.machine.outlets, link, self._serve, self.fail)
         self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies, near=link.near)
+        self.cutter.take(self.circuit.lanes)
         self.sources: list[Source] = []
         self.merging = Merging(self.circuit)
         self.taking = Taking(plan, self.circuit, self.merging, self.cutter, link, self, poisoned)
@@ -235,7 +236,6 @@ class Runner(Hooks):
                 self.sources.append(self._source(instance.rank, calls))
         self.machine.calling = bool(self.sources)
         self._serve(0)  # a source that is to stop already is not called
-        self.cutter.take(self.circuit.lanes)
         self.link.tick(self.tend)
 
     def _source(self, rank: int, calls: Calls) -> Source:

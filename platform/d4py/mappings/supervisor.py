@@ -107,6 +107,11 @@ class Supervisor:
         plan, folder = enactment.plan, enactment.folder
         self.start = folder.last_commit()
         self.generation = folder.generation() + 1
+        if self.generation > 1:
+            for request in folder.requests():
+                folder.answered(
+                    request
+                )  # what was asked of an earlier start was obeyed then, not what is asked from here on
         folder.begin_generation(self.generation, self.start)  # before anything else is changed
         folder.write_plan(plan)
         self._show_state()
@@ -129,9 +134,6 @@ class Supervisor:
         self._commits = deque([self.start] if self.start else [])
         self._swept = 0  # generation
         self._journals: dict[str, dict[int, int]] = {}  # by part
-        if self.generation > 1:
-            for request in folder.requests():
-                folder.answered(request)  # what was asked of an earlier start was obeyed then
         self._cancelled = False
         self._draining = False
         self._sinks = frozenset(
