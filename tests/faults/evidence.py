@@ -72,5 +72,6 @@ class Evidence:
 
     @property
     def counted(self) -> int:
-        """How many faults count."""
-        return sum(hit.counts for hit in self.hits)
+        """How many faults count; none of a run that hung, which may have been struck by one poison for ever."""
+        hung = any(start.exit_code is None for start in self.starts)
+        return 0 if hung else sum(hit.counts for hit in self.hits)

@@ -22,7 +22,7 @@ def page(
 ) -> str:
     """Return the result as a page."""
     hits = [hit for verdict in verdicts for hit in verdict.evidence.hits]
-    dealt = sum(hit.counts for hit in hits)
+    dealt = sum(verdict.evidence.counted for verdict in verdicts)
     wrong = Counter(complaint.fault for verdict in verdicts for complaint in verdict.complaints)
     lines = [
         "# Faults dealt to real runs",
