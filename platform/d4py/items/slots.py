@@ -16,6 +16,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from d4py.errors import DiskError
+
 LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
 ARENA_BYTES = 1 << 30  # of addresses; memory is used only where slots are
 _PAGE = 4096
@@ -28,7 +30,11 @@ def create_file() -> int:
     else:  # macOS
         descriptor, name = tempfile.mkstemp()
         Path(name).unlink()
-    os.ftruncate(descriptor, ARENA_BYTES)
+    try:
+        os.ftruncate(descriptor, ARENA_BYTES)
+    except OSError as error:  # a limit of file sizes holds for memory files, too
+        os.close(descriptor)
+        raise DiskError.of("Shared memory", error) from None
     return descriptor
 
 

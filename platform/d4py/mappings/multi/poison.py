@@ -54,8 +54,10 @@ class Ledger:
         self._plan = plan
         self._steady = steady(plan)
         self._deaths: Counter[Poison] = Counter()
-        self._taken: dict[Poison, Place] = {}  # in this generation
-        self.poison: tuple[Poison, ...] = ()
+        self._taken: dict[Poison, list[Place]] = {}  # in this generation
+        self.poison: tuple[
+            Poison, ...
+        ] = ()  # as often as there are items to be set aside: equal ones may each have killed
 
     def must_see(self, place: Place) -> bool:
         """Whether the value must be seen: to know the item again, or to tell which one is to blame."""
@@ -71,21 +73,24 @@ class Ledger:
         """From the next generation on, one item that is known so does not reach its PE."""
         known = self._known(place, digest)
         del self._deaths[known]
-        if known not in self.poison:
-            self.poison = (*self.poison, known)
+        self.poison = (*self.poison, known)
 
     def claim(self, poison: Poison, place: Place) -> bool:
-        """Whether this is the one item that a poison sets aside: the first that asks."""
-        return self._taken.setdefault(poison, place) == place
+        """Whether this is one of the items that a poison sets aside: as many as it has verdicts, the first that ask."""
+        taken = self._taken.setdefault(poison, [])
+        if place not in taken and len(taken) < self.poison.count(poison):
+            taken.append(place)
+        return place in taken
 
     def rewound(self, read: Callable[[int], int]) -> None:
         """Another generation begins: what the commit covers is set aside for good. read: how many items of a channel it covers."""
-
-        def covered(poison: Poison) -> bool:
-            place = poison.item if isinstance(poison.item, Place) else self._taken.get(poison)
-            return place is not None and place.number < read(place.channel)
-
-        self.poison = tuple(poison for poison in self.poison if not covered(poison))
+        left = list(self.poison)
+        for poison in set(self.poison):
+            places = [poison.item] if isinstance(poison.item, Place) else self._taken.get(poison, [])
+            for place in places:
+                if place.number < read(place.channel):
+                    left.remove(poison)
+        self.poison = tuple(left)
         self._taken = {}
 
     def _known(self, place: Place, digest: bytes) -> Poison:
