@@ -221,7 +221,7 @@ def test_a_run_whose_process_is_gone_is_lost_and_can_be_resumed(program: Call, c
         assert "its process ended without a word" in call(f"status {run}").out
         touch("go")
         resumed = call(f"resume {run}")
-        assert (resumed.code, "Total.output: 15" in resumed.out) == (0, True)
+        assert (resumed.code, resumed.err, "Total.output: 15" in resumed.out) == (0, "", True)
 
 
 def test_wait_gives_up_when_its_time_is_up(program: Call, call: Call) -> None:

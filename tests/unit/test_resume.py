@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +170,8 @@ class Last(d4py.GenericPE):
         self.write("output", self.seen + 1)
 
 
-def test_a_run_is_in_the_hands_of_one_process_at_a_time(tmp_path: Path) -> None:
+def test_a_run_is_in_the_hands_of_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
     path = tmp_path / "wf.py"
     path.write_text(WORKFLOW)
     folder = Folder(d4py.run(str(path), check=False, run_dir=tmp_path / "run").folder)
@@ -180,3 +183,15 @@ def test_a_run_is_in_the_hands_of_one_process_at_a_time(tmp_path: Path) -> None:
     assert {file.name: file.read_bytes() for file in folder.path.iterdir() if file.is_file()} == before
 
     assert mappings.resume(folder).exit_code == 0
+
+
+def test_a_lock_that_a_dying_process_still_holds_is_waited_for(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    death = threading.Timer(0.2, os.close, [descriptor])
+    death.start()
+
+    with lock.held(tmp_path) as warnings:
+        assert warnings == []
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)

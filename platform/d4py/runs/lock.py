@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = "lock"
+PATIENCE = 5.0  # seconds; a process that was killed is seen as dead some moments before its lock is free
 _held: set[int] = set()
 
 
@@ -42,16 +44,21 @@ def held(folder: Path) -> Iterator[list[str]]:
 
 
 def _locked(descriptor: int, folder: Path) -> list[str]:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StateError(
-            f"The run in {folder} is in the hands of {_holder(descriptor)}.", hint="Wait until that has ended."
-        ) from None
-    except OSError as error:
-        return [
-            f"{folder} is on a file system without locks ({error.strerror}): see to it that no second process resumes this run."
-        ]
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise StateError(
+                    f"The run in {folder} is in the hands of {_holder(descriptor)}.", hint="Wait until that has ended."
+                ) from None
+            time.sleep(0.01)
+        except OSError as error:
+            return [
+                f"{folder} is on a file system without locks ({error.strerror}): see to it that no second process resumes this run."
+            ]
     with suppress(OSError):  # only said to others
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {here()}".encode(), 0)

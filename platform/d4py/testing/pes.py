@@ -213,7 +213,10 @@ class Ceremony(Bench):
 
 
 class Tap(Bench):
-    """A source whose world can't be had again: each number comes once, whoever asks. Its writes are kept in a journal."""
+    """A source whose world can't be had again: each number comes once, whoever asks. Its writes are kept in a journal.
+
+    The world notes what it gave, and beside it, in a file named kept, what was written when the source came back.
+    """
 
     live = True
     replay = "spool"
@@ -234,6 +237,7 @@ class Tap(Bench):
             note(self.world, number)
             faults = tuple(fault for fault in self.loads if fault.item == number)
             yield {"output": Loaded(number, faults) if faults else number}
+            note(f"{self.world}-kept", number)
 
 
 class Hold(Bench):

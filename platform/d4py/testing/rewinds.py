@@ -91,6 +91,28 @@ class RewindsContract(Case):
         assert self.struck() == marks(deaths)
         one_throw_each(result, self.lines("seen"))
 
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_what_a_source_wrote_that_cannot_be_had_again_survives_kills_anywhere(self, seed: int) -> None:
+        """An item that its source holds when it is killed, and has not written yet, goes with it: one a death at most."""
+        chance = seeded(seed)
+        gate = chance.randrange(50)
+        deaths = kills(chance, gate, ["numbers", "relay", "sink"], {"sink": ["postprocess"]})
+        under_test = self.start(
+            "tapped", items=100, faults=[*deaths, pause(gate)], processes=chance.choice((2, 4)), options={"restarts": 9}
+        )
+        self.pass_gate(under_test, gate, checkpoint=chance.random() < 0.7)
+
+        result = under_test.result()
+
+        green(result)
+        assert self.struck() == marks(deaths)
+        assert self.lines("written") == [str(number) for number in range(100)]
+        arrived = result.outputs.values("sink")
+        gone = set(range(100)) - set(arrived)
+        assert len(arrived) + len(gone) == 100
+        assert gone.isdisjoint(map(int, self.lines("written-kept")))
+        assert len(gone) <= len(deaths)
+
     @pytest.mark.parametrize("shape", ["streaming", "piped"])
     def test_a_run_that_dies_while_it_drains_goes_on_draining(self, shape: str) -> None:
         os.mkfifo(self.scratch / "pipe")  # nothing comes through it
