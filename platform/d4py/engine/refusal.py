@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends calls of PEs that catch what is to end them: `except:` without a name stops an Unwind, too."""
+"""What becomes of writes that must not travel: refused after a failure (`except:` without a name stops an Unwind, too), or dropped."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from d4py.engine.failure import OWN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from d4py.engine.failure import Unwind
+    from d4py.graph.pe import GenericPE
 
 
 class Refusal:
@@ -39,3 +42,20 @@ class Refusal:
         if event == "line":
             raise self.unwind
         return self._trace
+
+
+@contextmanager
+def dropped(pe: GenericPE) -> Iterator[None]:
+    """Drop what a PE writes: an instance that begins again from a checkpoint wrote it before."""
+    emits = dict(pe._emit)
+    pe._emit.update(dict.fromkeys(emits, _drop))
+    try:
+        yield
+    finally:
+        for output, emit in emits.items():
+            if pe._emit[output] is _drop:  # not what refuses it, since a moment ago
+                pe._emit[output] = emit
+
+
+def _drop(_value: Any) -> None:
+    pass

@@ -33,6 +33,7 @@ from d4py.engine.link import (
 from d4py.engine.merging import Merging
 from d4py.engine.outlet import FIRST_CREDIT
 from d4py.engine.receiver import Hooks
+from d4py.engine.refusal import dropped
 from d4py.engine.sinks import Sinks
 from d4py.engine.source import Source
 from d4py.engine.taking import Taking
@@ -220,7 +221,8 @@ class Runner(Hooks):
             pe = self.circuit.pes[instance.rank]
             pe._logger = partial(self.link.log, instance.rank)
             if not finished:
-                self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)
+                with dropped(pe) if self.start else nullcontext():
+                    self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)
         if self.start is not None:
             restore(self.circuit, self.start)
             self.merging.partials = dict(self.start.partials)

@@ -58,6 +58,15 @@ class PositionsContract(Case):
         assert sorted(result.outputs.values("sink")) == list(range(100))
         assert self.lines("written") == [str(number) for number in range(100)]
 
+    @pytest.mark.parametrize("checkpoint", [True, False], ids=["after a checkpoint", "before any"])
+    def test_what_preprocess_writes_travels_on_once_though_it_runs_at_each_start(self, checkpoint: bool) -> None:
+        result = self.resume(self.killed("ceremony", checkpoint=checkpoint))
+
+        green(result)
+        instances = result.counts["ceremony"]["instances"]
+        assert Counter(result.outputs.values("sink")) == Counter([*["begin", "end"] * instances, *range(100)])
+        assert Counter(line.split()[0] for line in self.lines("ceremony"))["begin"] > instances
+
     def killed(self, shape: str, *, checkpoint: bool) -> Path:
         """Run a shape; take a checkpoint at item 60 or none; kill the run once its sink has seen what there is before item 80."""
         path = self.scratch / "killed"
