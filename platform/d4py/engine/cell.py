@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from d4py.engine.estate import Estate
 from d4py.engine.failure import Unwind
 from d4py.engine.inlet import WINDOW_ITEMS, Arrival, Inlet
 from d4py.engine.outlet import FIRST_CREDIT, Outlet
 from d4py.items import Frame, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+    from d4py.engine.estate import Cause
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class CellMachine:
     __slots__ = (
         "asked",
         "calling",
+        "doubt",
         "epoch",
         "finished",
         "generation",
@@ -99,6 +103,23 @@ class CellMachine:
         self.calling = calling  # there are calls of a source left
         self.finished = start.finished
         self.unacked_marks: list[Frame] = []
+        self.doubt: Cause | None = None  # the frame that a predecessor was at; it is run before any other
+
+    def inherit(self, estate: Estate) -> None:
+        """Go on where a cell that died had come to."""
+        for supply in estate.supplies:
+            self.inlets[supply.channel].inherit(supply)
+        for demand in estate.demands:
+            self.outlets[demand.channel].inherit(demand)
+        doubt = estate.doubt
+        self.doubt = doubt if doubt is not None and doubt[0] >= 0 else None
+
+    def standing(self, channels: Collection[int]) -> Estate:
+        """Say how far this cell has come on channels whose other end died."""
+        return Estate(
+            tuple([outlet.supply() for outlet in self.outlets.values() if outlet.channel in channels]),
+            tuple([inlet.demand() for inlet in self.inlets.values() if inlet.channel in channels]),
+        )
 
     def arrive(self, frame: Frame) -> None:
         """Take a frame in; what is old is dropped. Raises MissingFrame at a gap."""
@@ -117,6 +138,8 @@ class CellMachine:
             if self.asked and not self.inlets:
                 return self._barrier(self.asked)
             return Step(Act.CALL)
+        if self.doubt is not None and not self._doubtful_first(self.doubt):
+            return Step(Act.WAIT)
         while self.queue:
             frame = self.queue.popleft()
             inlet = self.inlets[frame.channel]
@@ -166,6 +189,24 @@ class CellMachine:
             ended=tuple(channel for channel, inlet in self.inlets.items() if inlet.ended),
             finished=self.finished,
         )
+
+    def barriers(self, epoch: int) -> list[Frame]:
+        """Return the barriers to be sent: to all readers that have it not from a predecessor."""
+        return [outlet.barrier(epoch) for outlet in self.outlets.values() if outlet.passed < epoch]
+
+    def ends(self) -> list[Frame]:
+        """Return the end marks to be sent."""
+        return [outlet.end() for outlet in self.outlets.values() if not outlet.ended]
+
+    def _doubtful_first(self, doubt: Cause) -> bool:
+        """Bring the frame in doubt to the head of the queue; return whether it has come."""
+        for index, frame in enumerate(self.queue):
+            if (frame.channel, frame.number) == doubt:
+                del self.queue[index]
+                self.queue.appendleft(frame)
+                self.doubt = None
+                return True
+        return False
 
     def _mark(self, frame: Frame, inlet: Inlet) -> Step | None:
         self.unacked_marks.append(frame)

@@ -164,6 +164,13 @@ class Coordinator:
         if self.suspending:
             yield from self.due()
 
+    def stumbled(self) -> bool:
+        """A cell died with nothing in hand, and is to be replaced alone; return whether that may go on."""
+        if self.rewinds >= self.restarts:
+            return False
+        self.rewinds += 1
+        return True
+
     def forgive(self) -> None:
         """What killed a cell was set aside: its deaths say nothing about the next."""
         self.rewinds = 0

@@ -39,6 +39,10 @@ class Count:
             Tally(),
         )
 
+    def tallies(self) -> list[Tally]:
+        """Return all counts, in an order that depends on the PE alone."""
+        return [*self.read.values(), *self.written.values(), *self.given.values(), self.quarantined]
+
     def totals(self) -> tuple[int, int, int]:
         """Return items read, written and in quarantine."""
         return (

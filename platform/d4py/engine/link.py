@@ -6,11 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from d4py.engine.settlement import Kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, MutableSequence, Sequence
     from types import TracebackType
 
     from d4py.engine.cell import Counters
+    from d4py.engine.estate import Estate
     from d4py.engine.failure import Failure
     from d4py.items import Frame
 
@@ -48,6 +51,13 @@ class Drain(NamedTuple):
     """Live sources are to stop; what is in flight goes on."""
 
 
+class Bereaved(NamedTuple):
+    """The other end of these channels died; what it sent has come. How far this cell has come with it is to be reported."""
+
+    channels: frozenset[int]
+    dead: int  # its process
+
+
 class RunOver(NamedTuple):
     """The run has ended: nothing of this cell is needed any more."""
 
@@ -56,7 +66,7 @@ class Abandon(NamedTuple):
     """Give up this generation at once."""
 
 
-Event = FrameArrived | Acknowledged | BarrierAsked | Committed | Drain | RunOver | Abandon
+Event = FrameArrived | Acknowledged | BarrierAsked | Committed | Drain | Bereaved | RunOver | Abandon
 
 
 PART_VERSION = 1  # of what a part keeps
@@ -111,6 +121,14 @@ class Failed(NamedTuple):
     failure: Failure
 
 
+class Standing(NamedTuple):
+    """How far a cell has come with one that died."""
+
+    cell: int
+    dead: int
+    estate: Estate
+
+
 class Lost(NamedTuple):
     """A frame is missing."""
 
@@ -123,14 +141,17 @@ class Unkept(NamedTuple):
     reason: str
 
 
-Report = Snapshotted | Released | CannotSnapshot | Failed | Lost | Unkept
+Report = Snapshotted | Released | CannotSnapshot | Failed | Standing | Lost | Unkept
 
 
-class Spool(Protocol):
+class Spool(Kept, Protocol):
     """Keeps what nobody consumes, in order, so that a part can say how far it reaches."""
 
     def append(self, rank: int, name: str, value: Any) -> None:
         """Keep one value."""
+
+    def flush(self) -> None:
+        """Hand what was appended to the operating system."""
 
     def reach(self) -> Any:
         """Make what was appended durable; return what a part keeps of it."""
@@ -170,7 +191,12 @@ class Link(Protocol):
 
     copies: bool  # whether a value sent is a copy (another process) or the value itself
     near: Collection[int]  # channels whose readers take turns with this cell: they run only while it does not
+    ledger: MutableSequence[int]  # words that outlive the process, for the settlement
     note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), number of the frame's first item, index
+
+    @property
+    def urgent(self) -> bool:
+        """Whether something came that must not wait until the call in progress ends."""
 
     @property
     def lock(self) -> Lock:
@@ -189,6 +215,9 @@ class Link(Protocol):
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         """Tell the writer of a channel."""
+
+    def drain(self) -> None:
+        """Hand all that was sent to what carries it and outlives this process."""
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Return what came in; wait for it up to so many seconds (0: not at all; below 0: as long as it takes)."""

@@ -7,12 +7,14 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from d4py.engine.estate import Supply, within
 from d4py.items import Frame, Kind
 from d4py.items.copying import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from d4py.engine.estate import Cause, Demand, Ranges
     from d4py.plan.plan import Instance
 
 FRAME_ITEMS = 512
@@ -29,9 +31,11 @@ class Outlet:
         "channel",
         "count",
         "credit",
+        "ended",
         "generation",
         "item_bytes",
         "number",
+        "passed",
         "unacked",
         "unacked_bytes",
     )
@@ -46,6 +50,8 @@ class Outlet:
         self.unacked: deque[tuple[int, int, int]] = deque()  # (frame number, items, bytes)
         self.unacked_bytes = 0
         self.item_bytes = 1
+        self.passed = 0  # epoch of the last barrier that the reader has of a predecessor
+        self.ended = False  # the reader has the end mark of a predecessor
 
     @property
     def idle(self) -> bool:
@@ -65,7 +71,22 @@ class Outlet:
         window = self.credit - self.acknowledged
         return max(1, min(window // 2, FRAME_ITEMS, FRAME_BYTES // self.item_bytes))
 
-    def cut(self, items: list[Any], cause: tuple[int, int] | None = None) -> Frame:
+    def supply(self) -> Supply:
+        """Say how far this writer has come."""
+        number = self.unacked[0][0] if self.unacked else self.number
+        return Supply(self.channel, number, self.acknowledged, self.credit)
+
+    def inherit(self, demand: Demand) -> None:
+        """Go on where a writer that died had come to."""
+        self.number, self.count, self.acknowledged, self.credit = (
+            demand.number,
+            demand.items,
+            demand.items,
+            demand.credit,
+        )
+        self.passed, self.ended = demand.passed, demand.ended
+
+    def cut(self, items: list[Any], cause: tuple[int, int, int] | None = None) -> Frame:
         """Make the next data frame."""
         frame = Frame(self.generation, self.channel, self.number, self.count, Kind.DATA, items, cause=cause)
         self.unacked.append((self.number, len(items), 0))
@@ -115,7 +136,23 @@ class Choice(Enum):
 class Lane:
     """Items on their way to one outlet, or to a choice of them. `limit` is how many wait before a cut may be due."""
 
-    __slots__ = ("_at", "buffer", "choice", "copies", "due", "limit", "most", "near", "outlets", "output", "writer")
+    __slots__ = (
+        "_at",
+        "_cause",
+        "_doubt",
+        "_had",
+        "_index",
+        "buffer",
+        "choice",
+        "copies",
+        "due",
+        "limit",
+        "most",
+        "near",
+        "outlets",
+        "output",
+        "writer",
+    )
 
     def __init__(
         self,
@@ -138,11 +175,29 @@ class Lane:
         self.copies = False  # readers in this process each need their own
         self.due = 0.0  # when the next value may go alone
         self.near = frozenset(near)
+        self._cause: Cause | None = None  # of what is written now, where the writer may be replaced
+        self._index = 0  # of the next item that is cut, within its cause
+        self._doubt: tuple[Cause, Mapping[int, Ranges]] | None = None  # what a predecessor may have sent of one cause
+        self._had: Mapping[int, Ranges] | None = None  # what the readers have of this cause, by channel
+
+    def begin(self, cause: Cause) -> None:
+        """What is written from here on has another cause. All that was written before is cut."""
+        self._cause, self._index, self._had = cause, 0, None
+        if self._doubt is not None and self._doubt[0] == cause:
+            self._had, self._doubt = self._doubt[1], None
+
+    def inherit(self, cause: Cause, had: Mapping[int, Ranges]) -> None:
+        """Skip what readers have of a cause, when it comes."""
+        self._doubt = (cause, had)
 
     def cut(self) -> list[Frame]:
         """Cut what waits into frames, as far as credit allows, and set the next limit."""
         frames: list[Frame] = []
         while self.buffer:
+            if self._had is not None:
+                if not self._again(frames, self._had):
+                    break
+                continue
             targets = self._targets()
             number = min(len(self.buffer), *[outlet.room() for outlet in targets])
             if number <= 0:
@@ -153,10 +208,35 @@ class Lane:
             ]  # not a new list for the buffer: writers hold this one, and may append meanwhile
             del self.buffer[:number]
             *others, last = targets
-            frames.extend(outlet.cut([copied(item) for item in items] if self.copies else items) for outlet in others)
-            frames.append(last.cut(items))
+            cause = self._next(number)
+            frames.extend(
+                outlet.cut([copied(item) for item in items] if self.copies else items, cause) for outlet in others
+            )
+            frames.append(last.cut(items, cause))
         self.refresh()
         return frames
+
+    def _next(self, number: int) -> tuple[int, int, int] | None:
+        """Count items that are cut; return the cause of their frame."""
+        if self._cause is None:
+            return None
+        self._index += number
+        return (*self._cause, self._index - number)
+
+    def _again(self, frames: list[Frame], had: Mapping[int, Ranges]) -> bool:
+        """Cut one item for those readers that lack it; return whether there was room."""
+        holders = [outlet for outlet in self.outlets if within(self._index, had.get(outlet.channel, ()))]
+        if self.choice is Choice.EVERY:
+            targets = [outlet for outlet in self.outlets if outlet not in holders]
+        else:
+            targets = [] if holders else self._targets()
+        if any(outlet.room() <= 0 for outlet in targets):
+            return False
+        item = self.buffer[0]
+        del self.buffer[0]
+        cause = self._next(1)
+        frames.extend(outlet.cut([copied(item) if self.copies else item], cause) for outlet in targets)
+        return True
 
     def refresh(self) -> None:
         """Set the limit anew: one where a reader waits, else the size that frames should have."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from d4py.engine.cell import Act, CellMachine, MissingFrame
 from d4py.engine.circuit import Circuit, Terms
 from d4py.engine.cutter import FOREVER, Cutter
+from d4py.engine.deposits import Deposits
+from d4py.engine.estate import END
 from d4py.engine.failure import RAISED, Abandoned, Failure, StopSource, Unwind, describe
 from d4py.engine.inlet import WINDOW_ITEMS
 from d4py.engine.keeping import restore, states
@@ -17,6 +19,7 @@ from d4py.engine.link import (
     Abandon,
     Acknowledged,
     BarrierAsked,
+    Bereaved,
     CannotSnapshot,
     Committed,
     Drain,
@@ -29,6 +32,7 @@ from d4py.engine.link import (
     Released,
     RunOver,
     Snapshotted,
+    Standing,
 )
 from d4py.engine.merging import Merging
 from d4py.engine.outlet import FIRST_CREDIT
@@ -36,12 +40,14 @@ from d4py.engine.receiver import Hooks
 from d4py.engine.refusal import dropped
 from d4py.engine.sinks import Sinks
 from d4py.engine.source import Source
+from d4py.engine.succession import Lasting, Succession
 from d4py.engine.taking import Taking
 from d4py.errors import NotPicklable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from d4py.engine.estate import Estate
     from d4py.engine.outlet import Lane
     from d4py.graph.inputs import Calls
     from d4py.graph.pe import GenericPE
@@ -64,8 +70,13 @@ class Runner(Hooks):
         epoch: int = 0,
         start: Part | None = None,
         poisoned: Callable[[Frame, int], bool] | None = None,
+        alone: bool = False,
+        estate: Estate | None = None,
     ) -> None:
-        """pes: by rank, fresh objects. epoch, start: of the commit that this generation starts from, and the cell's part of it."""
+        """pes: by rank, fresh objects. epoch, start: of the commit that this generation starts from, and the cell's part of it.
+
+        alone: whether it is replaced alone if it dies. estate: of the predecessor, if it was.
+        """
         self.plan = plan
         self.cell = plan.cells[cell]
         self.link = link
@@ -81,8 +92,13 @@ class Runner(Hooks):
         )
         self.lock = link.lock
         self.hurry: list[None] = []  # filled now and then: a source that sees it filled ends its step
+        self.deposits = Deposits(plan, link, self.fail)
+        self.output, self.quarantine = self.deposits.output, self.deposits.quarantine
         self.cutter = Cutter(self.machine.outlets, link, self._serve, self.fail)
         self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies, near=link.near)
+        self.succession = Succession(self.circuit, self.cutter, link, self.deposits, estate) if alone else Lasting()
+        if estate is not None:
+            self.machine.inherit(estate)
         self.cutter.take(self.circuit.lanes)
         self.sources: list[Source] = []
         self.merging = Merging(self.circuit)
@@ -115,7 +131,9 @@ class Runner(Hooks):
         """Send what has waited and take in acknowledgements, while a call takes its time. For another thread."""
         if not self.hurry:
             self.hurry.append(None)
-        if not any(lane.buffer for lane in self.cutter.lanes) or not self.lock.acquire(blocking=False):
+        if not (self.link.urgent or any(lane.buffer for lane in self.cutter.lanes)) or not self.lock.acquire(
+            blocking=False
+        ):
             return
         try:
             self._take_in(self.link.glance())
@@ -148,31 +166,6 @@ class Runner(Hooks):
         unwind = Unwind()
         self._refuse(unwind)
         raise unwind
-
-    def quarantine(self, rank: int, port: str, value: Any, failure: Failure) -> None:
-        """Keep an item that no try could process."""
-        self._keep(partial(self.link.quarantine.append, rank, port, (value, failure)))
-
-    def output(self, rank: int, name: str, value: Any) -> None:
-        """Keep a value that nobody consumes."""
-        try:
-            self.link.outputs.append(rank, name, value)
-        except NotPicklable as error:
-            self._unkept(error)
-
-    def _keep(self, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except NotPicklable as error:
-            self._unkept(error)
-
-    def _unkept(self, error: NotPicklable) -> NoReturn:
-        """Fail the run in the name of the PE whose value a spool cannot keep: many are written at once, and it need not be the last."""
-        if error.record is None:
-            raise error
-        instance = self.plan.instances[error.record[0]]
-        during = f"what it wrote on {error.record[1]!r}"
-        self.fail(describe(error, pe=instance.pe, instance=instance.label, during=during))
 
     def pause(self, seconds: float) -> None:
         """Let time pass, serving the link."""
@@ -217,17 +210,21 @@ class Runner(Hooks):
 
     def _begin(self) -> None:
         finished = self.start is not None and self.start.final
+        first = self.start is None
+        if not finished:
+            first = self.succession.begin() and first
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
             pe._logger = partial(self.link.log, instance.rank)
             if not finished:
-                with dropped(pe) if self.start else nullcontext():
+                with nullcontext() if first else dropped(pe):
                     self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)
         if self.start is not None:
             restore(self.circuit, self.start)
             self.merging.partials = dict(self.start.partials)
         if finished:
             return
+        self.succession.ready()
         try:
             states(self.circuit)
         except NotPicklable as error:
@@ -258,10 +255,14 @@ class Runner(Hooks):
         )
 
     def _run(self, frame: Frame) -> None:
+        place = (frame.channel, frame.number)
+        self.succession.cause(place)
         self.taking.take(frame)
         self.cutter.flush()
         inlet = self.machine.done(frame)
-        self.link.acknowledge(frame.channel, frame.number, inlet.grant(self.taking.work))
+        self.succession.settle(place)
+        self.link.acknowledge(*place, inlet.grant(self.taking.work))
+        self.succession.drain()
 
     def _call(self) -> None:
         """Let the sources take turns."""
@@ -308,22 +309,29 @@ class Runner(Hooks):
 
     def _barrier(self, epoch: int) -> None:
         self.cutter.flush()
-        for outlet in self.machine.outlets.values():
-            self.link.send(outlet.barrier(epoch))
+        self._pass_on(self.machine.barriers(epoch))
         self._hand_over(epoch)
-        for frame in self.machine.barrier_taken():
+        self._acknowledge(self.machine.barrier_taken())
+
+    def _pass_on(self, marks: list[Frame]) -> None:
+        for frame in marks:
+            self.link.send(frame)
+        self.succession.drain()
+
+    def _acknowledge(self, marks: list[Frame]) -> None:
+        for frame in marks:
             self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
+        self.succession.drain()
 
     def _finish(self) -> None:
+        self.succession.cause(END)
         for instance in self.circuit.instances:
             self._guarded(instance.rank, "postprocess", partial(self._end, instance.rank), long=True)
         self.cutter.flush()
-        for outlet in self.machine.outlets.values():
-            self.link.send(outlet.end())
+        self._pass_on(self.machine.ends())
         marks = self.machine.finish()
         self._hand_over(0)
-        for frame in marks:
-            self.link.acknowledge(frame.channel, frame.number, self.machine.inlets[frame.channel].granted)
+        self._acknowledge(marks)
 
     def _end(self, rank: int) -> None:
         if not self.merging.give(rank):
@@ -344,8 +352,7 @@ class Runner(Hooks):
         if not finished:
             part.partials = dict(self.merging.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
-        part.outputs = self._keep(self.link.outputs.reach)
-        part.quarantined = self._keep(self.link.quarantine.reach)
+        part.outputs, part.quarantined = self.deposits.reach()
         self.link.report(Snapshotted(part))
 
     def _guarded(self, rank: int, during: str, call: Any, *, long: bool = False) -> None:
@@ -381,6 +388,8 @@ class Runner(Hooks):
                 self.sinks.committed = event.epoch
             elif isinstance(event, Drain):
                 self.stopping = True
+            elif isinstance(event, Bereaved):
+                self.link.report(Standing(self.cell.index, event.dead, self.machine.standing(event.channels)))
             elif isinstance(event, RunOver):
                 self.over = True
             elif isinstance(event, Abandon):

@@ -28,5 +28,7 @@ class Frame:
     items: list[Any] = field(default_factory=list)
     epoch: int = 0  # of a barrier
     attempt: int = 1  # of the writer, within the generation
-    cause: tuple[int, int] | None = None  # (channel, number) of the frame whose calls wrote this one
+    cause: tuple[int, int, int] | None = (
+        None  # channel and number of the frame whose calls wrote these; of all they wrote, the first
+    )
     origins: list[bytes] | None = None  # lineage of each item

@@ -15,7 +15,7 @@ from d4py.runs.journal import Journal
 from d4py.runs.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, MutableSequence, Sequence
 
     from d4py.engine.link import Event, Part
     from d4py.mappings.ticker import Ticker
@@ -29,6 +29,7 @@ class LocalLink:
 
     clock = staticmethod(time.perf_counter)
     near: Collection[int] = ()
+    ledger: MutableSequence[int] = ()  # type: ignore[assignment]  # where a cell is never replaced alone
 
     def __init__(
         self, folder: Folder, plan: Plan, board: Board, ticker: Ticker, cell: int, generation: int, start: Part | None
@@ -53,6 +54,14 @@ class LocalLink:
         self._ticked: list[Callable[[], None]] = []
         self._logs: dict[int, IO[str]] = {}
         self._journals: list[Journal] = []
+
+    @property
+    def urgent(self) -> bool:
+        """Whether something came that must not wait until the call in progress ends."""
+        return False
+
+    def drain(self) -> None:
+        """Nothing outlives this process but files."""
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Return what came in; a mapping's link says how."""

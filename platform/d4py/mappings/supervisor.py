@@ -31,9 +31,11 @@ from d4py.engine.link import (
     Lost,
     Released,
     Snapshotted,
+    Standing,
     Unkept,
 )
 from d4py.engine.link import Report as CellReport
+from d4py.engine.settlement import rooms
 from d4py.errors import DiskError, Superseded
 from d4py.mappings.outcome import Outcome
 from d4py.mappings.signals import Stop
@@ -42,7 +44,7 @@ from d4py.runs.board import Board
 from d4py.runs.journal import drop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, MutableSequence
 
     from d4py.engine.failure import Failure
     from d4py.mappings.base import Enactment
@@ -66,7 +68,7 @@ class PartKept:
     journals: dict[int, int] = field(default_factory=dict)  # how many writes of a source lie before it, by rank
 
 
-Message = PartKept | Released | CannotSnapshot | Failed | Lost | Unkept
+Message = PartKept | Released | CannotSnapshot | Failed | Standing | Lost | Unkept
 
 
 def kept(folder: Folder, report: CellReport) -> Message:
@@ -123,7 +125,10 @@ class Supervisor:
             finished=folder.finished_parts(self.start),
             restarts=enactment.options.restarts,
         )
-        self.board = Board(folder.path / "board", len(plan.instances), len(plan.cells), create=True)
+        self.rooms = rooms(plan, {pe.id or "": pe for pe in enactment.workflow.graph.pes})
+        self.board = Board(
+            folder.path / "board", len(plan.instances), len(plan.cells), ledgers=sum(self.rooms), create=True
+        )
         self.outcome: Outcome | None = None
         self._asked = 0.0
         self._interval = enactment.options.checkpoint or FIRST_CHECKPOINT
@@ -196,6 +201,21 @@ class Supervisor:
             self._end(Outcome(status=Status.STOPPED, reason=f"{reason} All is computed; resume lets the sinks finish."))
         elif self.outcome is None:
             self._obey(self.coordinator.died(reason))
+
+    def clear_ledgers(self) -> None:
+        """A generation begins: nothing is settled in it."""
+        for cell, words in enumerate(self.rooms):
+            ledger = self.ledger(cell)
+            for index in range(words):
+                ledger[index] = 0
+
+    def ledger(self, cell: int) -> MutableSequence[int]:
+        """Return where a cell settles what it has done."""
+        return self.board.ledger(sum(self.rooms[:cell]), self.rooms[cell])
+
+    def replaced(self, reason: str) -> None:
+        """A stateless cell is dead, and another takes its place: nothing goes back."""
+        self._warn(f"{reason} Another takes its place.")
 
     def torn(self, reason: str) -> None:
         """End the run because items went missing, and nothing can bring them back before the next `resume`."""

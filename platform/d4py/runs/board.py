@@ -2,7 +2,7 @@
 """Counters that everyone can watch while a run goes on: a small file, mapped by all its processes.
 
 Per instance: items read, written, in quarantine. Per cell: the item in hand (channel + 1 or 0, number of its frame's first item, index in
-the frame), which outlives a death.
+the frame), which outlives a death. Behind them the ledgers: words in which cells that can be replaced alone settle what they have done.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _WORD = 8
 class Board:
     """The counters of a run's instances and cells."""
 
-    def __init__(self, path: Path, instances: int, cells: int, *, create: bool = False) -> None:
-        size = max(1, (instances + cells) * _COLUMNS) * _WORD
+    def __init__(self, path: Path, instances: int, cells: int, *, ledgers: int = 0, create: bool = False) -> None:
+        """ledgers: words behind the counters; who only watches needs none."""
+        size = max(1, (instances + cells) * _COLUMNS + ledgers) * _WORD
         if create:
             try:
                 path.write_bytes(bytes(size))
@@ -51,6 +52,11 @@ class Board:
         """Return the three words of a cell's item in hand."""
         at = (self.instances + cell) * _COLUMNS
         return self._words[at : at + _COLUMNS]  # type: ignore[return-value]
+
+    def ledger(self, first: int, number: int) -> MutableSequence[int]:
+        """Return some of the words behind the counters."""
+        at = (self.instances + self.cells) * _COLUMNS + first
+        return self._words[at : at + number]  # type: ignore[return-value]
 
     def close(self) -> None:
         """Let go of the memory; views of it handed out keep it."""

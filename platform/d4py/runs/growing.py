@@ -38,12 +38,12 @@ def encoded(value: Any) -> bytes:
 
 
 class Growing:
-    """A new file, open for appending."""
+    """A file, open for appending: a new one, or one that is there, cut to its first `size` bytes."""
 
-    def __init__(self, path: Path, failed: Failed, *, spare: bool) -> None:
+    def __init__(self, path: Path, failed: Failed, *, spare: bool, size: int = 0) -> None:
         """failed: is told of a disk that takes no more, and raises. spare: nobody needs what was not synced, so it gives its room back then."""
         self.path = path
-        self.size = 0  # bytes in whole blocks
+        self.size = size  # bytes in whole blocks
         self._failed = failed
         self._spare = spare
         self._error: DiskError | None = None
@@ -51,7 +51,8 @@ class Growing:
         self._entered = False  # that there is such a file is durable, too
         self._descriptor = -1
         try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+            os.ftruncate(self._descriptor, size)
         except OSError as error:
             self._fail(DiskError.of(path, error))
 

@@ -71,6 +71,17 @@ class Spool:
         self._file.sync()
         return [*self._before, (self._path.name, self._file.size, self._number)]  # type: ignore[list-item]
 
+    @property
+    def length(self) -> tuple[int, int]:
+        """Return bytes and records in this generation's file."""
+        return (self._file.size, self._number) if self._file is not None else (0, 0)
+
+    def cut(self, size: int, records: int) -> None:
+        """Go on in this generation's file behind what a cell that died had settled."""
+        if size:
+            self._file = Growing(self._path, self._failed, spare=True, size=size)
+            self._number = records
+
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:

@@ -16,12 +16,14 @@ class Inquest:
 
     def __init__(self) -> None:
         self._reason = ""
+        self._dead: set[int] = set()
         self._asked: dict[Place, int] = {}  # the process that is to describe it
         self._items: list[Item] = []
 
     def open(self, reason: str, dead: int) -> None:
         """A process died: it answers no more."""
         self._reason = self._reason or reason
+        self._dead.add(dead)
         self.silent(dead)
 
     def ask(self, place: Place, process: int) -> None:
@@ -38,9 +40,9 @@ class Inquest:
         for place in [place for place, asked in self._asked.items() if asked == process]:
             self.hear(Item(place))
 
-    def conclusion(self) -> Iterator[tuple[str, list[Item]]]:
-        """Yield the reason and the items, once, when all is known."""
+    def conclusion(self) -> Iterator[tuple[str, set[int], list[Item]]]:
+        """Yield the reason, the dead and the items, once, when all is known."""
         if self._reason and not self._asked:
-            reason, items = self._reason, self._items
-            self._reason, self._items = "", []
-            yield reason, items
+            reason, dead, items = self._reason, self._dead, self._items
+            self._reason, self._dead, self._items = "", set(), []
+            yield reason, dead, items

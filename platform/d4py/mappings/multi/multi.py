@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Failure
-from d4py.engine.link import Drain, Event, RunOver
+from d4py.engine.link import Drain, Event, RunOver, Standing
+from d4py.engine.settlement import FIRST_ENTRIES, turn
+from d4py.engine.succession import replaceable
 from d4py.errors import D4pyError
 from d4py.graph.policy import Policy
 from d4py.items import codec
@@ -24,9 +26,23 @@ from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import ROOM, Connection
 from d4py.mappings.multi.descriptors import check, needed_for
 from d4py.mappings.multi.inquest import Inquest
-from d4py.mappings.multi.orders import Claim, Exited, Fork, Granted, Interrupt, Item, KillAll, Loaded, Place, Tell
+from d4py.mappings.multi.orders import (
+    Bereft,
+    Claim,
+    Exited,
+    Fork,
+    Granted,
+    Interrupt,
+    Item,
+    Join,
+    KillAll,
+    Loaded,
+    Place,
+    Tell,
+)
 from d4py.mappings.multi.poison import Ledger
 from d4py.mappings.multi.start import fork, forkable, limit_threads, load_order, spawn
+from d4py.mappings.multi.vacancies import Vacancies
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
 from d4py.plan import Plan, layout
@@ -35,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from d4py.engine.coordinator import Commit
+    from d4py.engine.estate import Estate
     from d4py.graph.graph import WorkflowGraph
     from d4py.mappings.outcome import Outcome
 
@@ -47,8 +64,8 @@ class Multi(Mapping):
     name = "multi"
     guarantees = Guarantees(
         parallel="yes",
-        stateless_death="the run goes back to its last checkpoint, in place",
-        stateful_death="the same",
+        stateless_death="it is replaced alone; together with a neighbour, the run goes back to its last checkpoint, in place",
+        stateful_death="the run goes back to its last checkpoint, in place",
         supervisor_death="workers end, nothing is left; resume continues from the last checkpoint",
         memory="bounded by credit on each channel",
         arrays="through recycled shared memory, read in place",
@@ -90,6 +107,12 @@ class _Crew:
         self.room = bytearray(ROOM)
         self.ledger = Ledger(self.plan)
         self.inquest = Inquest()
+        by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
+        self.replaceable = replaceable(self.plan, {one.rank: by_id[one.pe] for one in self.plan.instances})
+        self.vacancies = Vacancies(self.plan, self.replaceable)
+        self.start: Commit | None = None  # of this generation
+        self.arenas: dict[int, int] = {}
+        self.entered: dict[int, int] = {}  # how often a worker's place had settled something when it began
         self.woken, self._wake = socket.socketpair()
         for end in (self.woken, self._wake):
             end.setblocking(False)
@@ -144,28 +167,62 @@ class _Crew:
         if self.generation:
             self._order(KillAll())
         self._hang_up()
-        self.generation = generation
+        self.generation, self.start = generation, start
         self.inquest = Inquest()
+        self.vacancies = Vacancies(self.plan, self.replaceable)
         self.ledger.rewound(partial(self._covered, start))
-        arenas = {process: create_file() for process in self.processes}
+        self.supervisor.clear_ledgers()
+        self.arenas = {process: create_file() for process in self.processes}
         ends: dict[tuple[int, int], socket.socket] = {}
         for one, other in _neighbours(self.plan):
             ends[one, other], ends[other, one] = socket.socketpair()
         for process in self.processes:
-            peers = tuple(sorted(other for one, other in ends if one == process))
-            control, questions = socket.socketpair(), socket.socketpair()
-            self.controls[process] = Connection(control[0], self.room)
-            self.questions[process] = questions[0]
-            descriptors = [control[1].fileno(), questions[1].fileno(), arenas[process]]
-            for peer in peers:
-                descriptors += [ends[process, peer].fileno(), arenas[peer]]
-            self._order(Fork(process, generation, start, peers, self.ledger.poison), descriptors)
-            control[1].close()
-            questions[1].close()
+            self._fork(process, {other: end for (one, other), end in ends.items() if one == process})
         for end in ends.values():
             end.close()
-        for descriptor in arenas.values():
-            os.close(descriptor)
+
+    def _fork(self, process: int, ends: dict[int, socket.socket], estates: dict[int, Estate] | None = None) -> None:
+        """Start a worker. ends: its sockets, by neighbour. estates: of the one whose place it takes."""
+        control, questions = socket.socketpair(), socket.socketpair()
+        self.controls[process] = Connection(control[0], self.room)
+        self.questions[process] = questions[0]
+        descriptors = [control[1].fileno(), questions[1].fileno(), self.arenas[process]]
+        peers = tuple(sorted(ends))
+        for peer in peers:
+            descriptors += [ends[peer].fileno(), self.arenas[peer]]
+        attempt = self.vacancies.attempt(process)
+        self.entered[process] = self._settled(process) + FIRST_ENTRIES
+        self._order(
+            Fork(process, self.generation, self.start, peers, self.ledger.poison, attempt, estates or {}), descriptors
+        )
+        control[1].close()
+        questions[1].close()
+
+    def _settled(self, process: int) -> int:
+        """Return how many entries the cells of a worker have made."""
+        ledgers = [self.supervisor.ledger(cell.index) for cell in self.plan.cells_of(process)]
+        return sum(turn(ledger) for ledger in ledgers)
+
+    def _vacate(self, process: int) -> None:
+        """A worker is to be replaced: have its neighbours say how far they have come with it."""
+        self.controls.pop(process).close()
+        for peer in self.vacancies.open(process, self.supervisor.coordinator):
+            self._notify(peer, Bereft(process))
+
+    def _succeed(self, process: int, estates: dict[int, Estate]) -> None:
+        """Start a worker that takes the place of one that died, and let its neighbours know."""
+        os.close(self.arenas.pop(process))
+        self.arenas[process] = create_file()
+        pairs = {peer: socket.socketpair() for peer in self.vacancies.heirs.neighbours[process]}
+        self._fork(process, {peer: pair[0] for peer, pair in pairs.items()}, estates)
+        for peer, (mine, theirs) in pairs.items():
+            self._notify(peer, Join(process), [theirs.fileno(), self.arenas[process]])
+            mine.close()
+            theirs.close()
+
+    def _notify(self, process: int, news: Bereft | Join, descriptors: list[int] | None = None) -> None:
+        with suppress(KeyError, BrokenPipeError, ConnectionResetError):  # it has just died, too: that is heard next
+            nursery.send(self.questions[process], news, descriptors)
 
     def _hang_up(self) -> None:
         """Close all lines to workers: those that live end."""
@@ -173,7 +230,9 @@ class _Crew:
             connection.close()
         for line in self.questions.values():
             line.close()
-        self.controls, self.questions = {}, {}
+        for arena in self.arenas.values():
+            os.close(arena)
+        self.controls, self.questions, self.arenas = {}, {}, {}
 
     def _covered(self, start: Commit | None, channel: int) -> int:
         """Return how many items of a channel a commit covers."""
@@ -206,7 +265,7 @@ class _Crew:
             if not connection.closed:
                 heard[connection.fileno()] = partial(self._hear_worker, process)
         for process, line in self.questions.items():
-            heard[line.fileno()] = partial(self._hear_answer, process)
+            heard[line.fileno()] = partial(self._hear_answer, process, line)
         poller = select.poll()
         for descriptor in heard:
             poller.register(descriptor, select.POLLIN)
@@ -223,19 +282,29 @@ class _Crew:
             self._begin_nursery()
             self.supervisor.died("The process that starts workers was killed.")
             return
-        if isinstance(message, Exited) and message.generation == self.generation and self.supervisor.outcome is None:
+        if (
+            isinstance(message, Exited)
+            and (message.generation, message.attempt) == (self.generation, self.vacancies.attempt(message.process))
+            and self.supervisor.outcome is None
+        ):
             self._mourn(message)
 
     def _hear_worker(self, process: int) -> None:
+        if process not in self.controls:  # its death was heard of a moment ago
+            return
         for _, body in self.controls[process].receive():
             message = codec.decode_control(body)
             if isinstance(message, Claim):
                 self._send(process, Granted(self.ledger.claim(*message)))
+            elif isinstance(message, Standing):
+                estates = self.vacancies.hear(message)
+                if estates is not None and self.supervisor.outcome is None:
+                    self._succeed(message.dead, estates)
             else:
                 self.supervisor.handle(message)
 
-    def _hear_answer(self, process: int) -> None:
-        if process not in self.questions:  # its death was heard of a moment ago
+    def _hear_answer(self, process: int, line: socket.socket) -> None:
+        if self.questions.get(process) is not line:  # its death was heard of a moment ago
             return
         try:
             item, _ = nursery.receive(self.questions[process])
@@ -271,10 +340,18 @@ class _Crew:
             nursery.send(self.questions[writer], place)
 
     def _conclude(self) -> None:
-        """Go back when all is known."""
-        for reason, items in self.inquest.conclusion():
-            if not any(self._blame(item, reason) for item in items):
+        """When all is known: replace the dead alone where that can be, else go back."""
+        for reason, dead, items in self.inquest.conclusion():
+            if any(self._blame(item, reason) for item in items):
+                continue
+            coordinator = self.supervisor.coordinator
+            done = items or all(self._settled(process) > self.entered[process] for process in dead)
+            if not self.vacancies.may(dead, coordinator) or not (done or coordinator.stumbled()):
                 self.supervisor.died(reason)
+                continue
+            self.supervisor.replaced(reason)
+            for process in dead:
+                self._vacate(process)
 
     def _blame(self, item: Item, reason: str) -> bool:
         """Count a death against an item; return whether that ends the run."""
@@ -301,7 +378,9 @@ class _Crew:
         return True
 
     def _send(self, process: int, order: Any) -> None:
-        connection = self.controls[process]
+        connection = self.controls.get(process)
+        if connection is None:  # it is being replaced; what is told to stateless cells in passing is not missed
+            return
         connection.send(codec.encode_control(order))
         while connection.waiting and not connection.closed:
             _await_event(connection, select.POLLOUT, 1.0)

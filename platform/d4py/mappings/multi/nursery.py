@@ -178,7 +178,8 @@ class Nursery:
                 return
             order = self.children.pop(pid, None)
             if order is not None:
-                send(self.socket, Exited(order.process, order.generation, os.waitstatus_to_exitcode(status)))
+                code = os.waitstatus_to_exitcode(status)
+                send(self.socket, Exited(order.process, order.generation, code, order.attempt))
 
     def _kill_all(self) -> None:
         for pid in self.children:

@@ -6,8 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d4py.engine.circuit import Terms
     from d4py.engine.coordinator import Commit
+    from d4py.engine.estate import Estate
     from d4py.engine.link import Event
     from d4py.graph.load import Source
     from d4py.plan import Plan
@@ -54,6 +57,8 @@ class Fork(NamedTuple):
     start: Commit | None
     peers: tuple[int, ...]
     poison: tuple[Poison, ...]
+    attempt: int = 1  # within the generation
+    estates: Mapping[int, Estate] = {}  # by cell, of a worker whose place it takes
 
 
 class KillAll(NamedTuple):
@@ -72,6 +77,19 @@ class Exited(NamedTuple):
     process: int
     generation: int
     status: int
+    attempt: int = 1
+
+
+class Bereft(NamedTuple):
+    """To a worker: a neighbour is dead, and is to be replaced. Its cells report how far they have come with it."""
+
+    process: int
+
+
+class Join(NamedTuple):
+    """To a worker: the neighbour is there again. Descriptors follow: its socket and its arena."""
+
+    process: int
 
 
 class Tell(NamedTuple):

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import describe, shortened
-from d4py.engine.link import Acknowledged, Event, Failed, FrameArrived, Part, Report
+from d4py.engine.link import Acknowledged, Bereaved, Event, Failed, FrameArrived, Part, Report
 from d4py.engine.runner import Runner
+from d4py.engine.settlement import rooms
+from d4py.engine.succession import replaceable
 from d4py.items import Frame, codec
 from d4py.items.codec import Type
 from d4py.items.copying import sized_all
@@ -24,7 +26,7 @@ from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import ROOM, Connection
-from d4py.mappings.multi.orders import Claim, Fork, Granted, Item, Load, Place, Poison, Tell
+from d4py.mappings.multi.orders import Bereft, Claim, Fork, Granted, Item, Join, Load, Place, Poison, Tell
 from d4py.mappings.multi.poison import Watchlist, digest_of
 from d4py.mappings.multi.turns import Turns
 from d4py.mappings.supervisor import kept
@@ -72,15 +74,25 @@ class Worker:
         self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
         self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
         self.kept: dict[int, deque[tuple[bytes, bytes]]] = {}  # heads and bodies of what is unacknowledged
-        self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells))
-        self.pes = {pe.id: pe for pe in graph.pes}
+        self.pes = {pe.id or "": pe for pe in graph.pes}
+        self.rooms = rooms(self.plan, self.pes)
+        self.board = Board(
+            self.folder.path / "board", len(self.plan.instances), len(self.plan.cells), ledgers=sum(self.rooms)
+        )
         # All before any cell is wired: what is wired cannot be copied.
         self.objects = {rank: self._pe(rank) for cell in cells for rank in self.plan.cells[cell].instances}
+        self.alone = order.process in replaceable(self.plan, self.objects)
+        self.news: deque[tuple[Bereft | Join, list[int]]] = (
+            deque()
+        )  # of neighbours, that came on the line for questions
+        self.woken, self._wake = os.pipe()
+        self.owed: dict[int, bytes] = {}  # the last acknowledgement, by channel whose writer is away
         self.runners: dict[int, Runner] = {}
         self.ticker = Ticker()
         self.granted: deque[bool] = deque()  # answers to claims
         self._poller = select.poll()
         self._by_descriptor = {connection.fileno(): (peer, connection) for peer, connection in self.peers.items()}
+        self._poller.register(self.woken, select.POLLIN)
         for connection in (self.control, *self.peers.values()):
             self._poller.register(connection, select.POLLIN)
 
@@ -109,10 +121,11 @@ class Worker:
             return sized_all(frame.items)
         head, body, size = codec.encode_frame(frame, self.arena)
         self.kept.setdefault(frame.channel, deque()).append((head, body))
-        connection = self.peers[process]
-        connection.send(head, body)
-        if connection.waiting:
-            self.pump(_SEND_PATIENCE)
+        connection = self.peers.get(process)
+        if connection is not None:  # else its successor gets it
+            connection.send(head, body)
+            if connection.waiting:
+                self.pump(_SEND_PATIENCE)
         return size
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
@@ -120,8 +133,17 @@ class Worker:
         cell, process = self.writers[channel]
         if process == self.order.process:
             self.turns.boxes[cell].append(Acknowledged(channel, number, credit, self.order.generation))
+            return
+        message = codec.encode_acknowledge(channel, self.order.generation, number, credit)
+        if process in self.peers:
+            self.peers[process].send(message)
         else:
-            self.peers[process].send(codec.encode_acknowledge(channel, self.order.generation, number, credit))
+            self.owed[channel] = message
+
+    def drain(self) -> None:
+        """Write all that waits: from then on it outlives this process."""
+        while any(connection.waiting for connection in self.peers.values()):
+            self.pump(-1.0)
 
     def tell_supervisor(self, message: Any) -> None:
         """Send a message to the supervisor, whole."""
@@ -147,11 +169,59 @@ class Worker:
             if descriptor == self.control.fileno():
                 self._hear()
                 continue
+            if descriptor == self.woken:
+                self._regroup()
+                continue
+            if descriptor not in self._by_descriptor:
+                continue  # of a neighbour whose death was heard of just now
             peer, connection = self._by_descriptor[descriptor]
             if events & select.POLLOUT:
                 connection.flush()
             if events & ~select.POLLOUT:
                 self._read(peer, connection)
+
+    def wake(self, news: Bereft | Join, descriptors: list[int]) -> None:
+        """Let the cells hear of a neighbour soon. For another thread."""
+        self.news.append((news, descriptors))
+        os.write(self._wake, b"w")
+
+    def _regroup(self) -> None:
+        os.read(self.woken, 1024)
+        while self.news:
+            news, descriptors = self.news.popleft()
+            if isinstance(news, Bereft):
+                self._lose(news.process)
+            else:
+                self._meet(news.process, *descriptors)
+
+    def _lose(self, peer: int) -> None:
+        """A neighbour is dead: take in what it sent, and let the cells say how far they have come with it."""
+        connection = self.peers.pop(peer)
+        self._read(peer, connection)
+        del self.mapped[peer]
+        self._forget(connection)
+        connection.close()
+        shared: dict[int, set[int]] = {}
+        for channel, (reader, writer) in enumerate(zip(self.readers, self.writers, strict=True)):
+            for (cell, process), (_, other) in ((reader, writer), (writer, reader)):
+                if process == self.order.process and other == peer:
+                    shared.setdefault(cell, set()).add(channel)
+        for cell, channels in shared.items():
+            self.turns.boxes[cell].append(Bereaved(frozenset(channels), peer))
+
+    def _meet(self, peer: int, line: int, arena: int) -> None:
+        """A neighbour's successor is there: it gets what was not acknowledged, and the last acknowledgements."""
+        connection = Connection(socket.socket(fileno=line), bytearray(ROOM))
+        self.peers[peer], self.mapped[peer] = connection, Mapped(arena)
+        self._by_descriptor[line] = (peer, connection)
+        self._poller.register(connection, select.POLLIN)
+        for channel, (_, process) in enumerate(self.readers):
+            if process == peer:
+                for head, body in self.kept.get(channel, ()):
+                    connection.send(head, body)
+        for channel, (_, process) in enumerate(self.writers):
+            if process == peer and channel in self.owed:
+                connection.send(self.owed.pop(channel))
 
     def _give_back(self, peer: int, mapped: Mapped) -> None:
         offsets = [mapped.released.popleft() for _ in range(len(mapped.released))]
@@ -173,7 +243,12 @@ class Worker:
                 for offset in codec.decode_release(body):
                     self.arena.release(offset)
         if connection.closed:
-            # The peer died: the supervisor hears of it too and begins a new generation; this one has nothing more to do with it.
+            # The peer died: the supervisor hears of it too, and replaces it or begins a new generation.
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        if connection.fileno() in self._by_descriptor:
+            del self._by_descriptor[connection.fileno()]
             self._poller.unregister(connection)
 
     def _hear(self) -> None:
@@ -225,6 +300,8 @@ class Worker:
                 epoch=start.epoch if start else 0,
                 start=part,
                 poisoned=self._watchlist(cell),
+                alone=self.alone,
+                estate=self.order.estates.get(cell),
             )
             self.runners[cell].run()
         except BaseException as error:
@@ -268,6 +345,16 @@ class _WorkerLink(LocalLink):
             channel.index for channel in worker.plan.channels_from(cell) if worker.readers[channel.index][1] == own
         ]
         self.copies = not self.near
+        self.ledger = worker.board.ledger(sum(worker.rooms[:cell]), worker.rooms[cell])
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a neighbour's death waits to be heard of."""
+        return bool(self.worker.news)
+
+    def drain(self) -> None:
+        """Hand all that was sent to the system, which outlives this process."""
+        self.worker.drain()
 
     def poll(self, wait: float) -> Sequence[Event]:
         """Serve the process; return what came for this cell. While others run, this cell has nothing in hand."""
@@ -291,7 +378,10 @@ def _answer(worker: Worker) -> None:
     """Answer the supervisor's questions, whatever the cells are doing; end this process when the supervisor is gone."""
     try:
         while True:
-            place, _ = nursery.receive(worker.questions)
+            place, descriptors = nursery.receive(worker.questions)
+            if not isinstance(place, Place):
+                worker.wake(place, descriptors)
+                continue
             try:
                 item = worker.describe(place)
             except Exception:  # a value that cannot be looked at is known by its place alone
