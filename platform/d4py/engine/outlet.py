@@ -78,12 +78,8 @@ class Outlet:
 
     def inherit(self, demand: Demand) -> None:
         """Go on where a writer that died had come to."""
-        self.number, self.count, self.acknowledged, self.credit = (
-            demand.number,
-            demand.items,
-            demand.items,
-            demand.credit,
-        )
+        self.number, self.count, self.acknowledged = demand.number, demand.items, demand.items
+        self.credit = max(self.credit, demand.credit)  # what the first frames may have, nobody granted
         self.passed, self.ended = demand.passed, demand.ended
 
     def cut(self, items: list[Any], cause: tuple[int, int, int] | None = None) -> Frame:

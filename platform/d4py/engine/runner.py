@@ -96,7 +96,9 @@ class Runner(Hooks):
         self.output, self.quarantine = self.deposits.output, self.deposits.quarantine
         self.cutter = Cutter(self.machine.outlets, link, self._serve, self.fail)
         self.circuit = Circuit(plan, cell, pes, self.machine.outlets, self, terms, copies=link.copies, near=link.near)
-        self.succession = Succession(self.circuit, self.cutter, link, self.deposits, estate) if alone else Lasting()
+        self.succession = (
+            Succession(self.circuit, self.cutter, link, self.deposits, generation, estate) if alone else Lasting()
+        )
         if estate is not None:
             self.machine.inherit(estate)
         self.cutter.take(self.circuit.lanes)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from d4py.graph.pe import GenericPE
     from d4py.plan.plan import Plan
 
-_HEAD = 7  # turn (0: does not count), channel, number, bytes and records of the two spools
+_HEAD = 8  # turn (0: does not count), generation, channel, number, bytes and records of the two spools
 
 BEFORE = (-1, 0)  # nothing is done; preprocess is to be run and what it writes is sent
 FIRST_ENTRIES = 3  # at most, before a cell has done anything
@@ -61,8 +61,11 @@ def rooms(plan: Plan, pes: Mapping[str, GenericPE]) -> list[int]:
 class Settlement:
     """The entries of one cell."""
 
-    def __init__(self, words: MutableSequence[int], counts: Sequence[Count], spools: Sequence[Kept]) -> None:
+    def __init__(
+        self, words: MutableSequence[int], generation: int, counts: Sequence[Count], spools: Sequence[Kept]
+    ) -> None:
         self._words = words
+        self._generation = generation
         self._tallies = [tally for count in counts for tally in count.tallies()]
         self._spools = spools
         self._width = len(words) // 2
@@ -73,9 +76,10 @@ class Settlement:
         words = self._words
         at = self._width * (self._turn % 2)
         words[at] = 0
-        words[at + 1], words[at + 2] = place
-        words[at + 3], words[at + 4] = self._spools[0].length
-        words[at + 5], words[at + 6] = self._spools[1].length
+        words[at + 1] = self._generation
+        words[at + 2], words[at + 3] = place
+        words[at + 4], words[at + 5] = self._spools[0].length
+        words[at + 6], words[at + 7] = self._spools[1].length
         for index, tally in enumerate(self._tallies, at + _HEAD):
             words[index] = tally.n
         self._turn += 1
@@ -85,14 +89,14 @@ class Settlement:
         """Return the last entry that counts. heads: by channel, the first frame that was not acknowledged."""
         best: tuple[int, int] = (0, 0)
         for at in (0, self._width):
-            turn, channel, number = self._words[at], self._words[at + 1], self._words[at + 2]
-            if channel < 0 or number < heads[channel]:
+            turn, generation, channel, number = self._words[at : at + 4]
+            if turn and generation == self._generation and (channel < 0 or number < heads[channel]):
                 best = max(best, (turn, at))
         turn, at = best
         if not turn:
             return None
-        entry = [self._words[index] for index in range(at, at + self._width)]
-        return Settled(turn, (entry[1], entry[2]), (entry[3], entry[4], entry[5], entry[6]), tuple(entry[_HEAD:]))
+        entry = tuple(self._words[at : at + self._width])
+        return Settled(turn, (entry[2], entry[3]), (entry[4], entry[5], entry[6], entry[7]), entry[_HEAD:])
 
     def take(self, settled: Settled) -> None:
         """Go on from an entry; it is entered anew, so that it counts whatever becomes of the frames after it."""

@@ -44,13 +44,23 @@ class Lasting:
 class Succession(Lasting):
     """Frame by frame: all that a frame caused is sent and entered before it is acknowledged, and only then anything of another is sent."""
 
-    def __init__(self, circuit: Circuit, cutter: Cutter, link: Link, deposits: Deposits, estate: Estate | None) -> None:
+    def __init__(
+        self,
+        circuit: Circuit,
+        cutter: Cutter,
+        link: Link,
+        deposits: Deposits,
+        generation: int,
+        estate: Estate | None,
+    ) -> None:
         """estate: of the predecessor, if there was one."""
         self._lanes = circuit.lanes
         self._cutter = cutter
         self._link = link
         self._deposits = deposits
-        self._settlement = Settlement(link.ledger, list(circuit.counts.values()), (link.outputs, link.quarantine))
+        self._settlement = Settlement(
+            link.ledger, generation, list(circuit.counts.values()), (link.outputs, link.quarantine)
+        )
         self._settled = self._settlement.found(estate.heads) if estate is not None else None
         if estate is not None and estate.doubt is not None:
             for lane in self._lanes:

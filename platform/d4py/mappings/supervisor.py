@@ -202,13 +202,6 @@ class Supervisor:
         elif self.outcome is None:
             self._obey(self.coordinator.died(reason))
 
-    def clear_ledgers(self) -> None:
-        """A generation begins: nothing is settled in it."""
-        for cell, words in enumerate(self.rooms):
-            ledger = self.ledger(cell)
-            for index in range(words):
-                ledger[index] = 0
-
     def ledger(self, cell: int) -> MutableSequence[int]:
         """Return where a cell settles what it has done."""
         return self.board.ledger(sum(self.rooms[:cell]), self.rooms[cell])

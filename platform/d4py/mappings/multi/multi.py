@@ -171,7 +171,6 @@ class _Crew:
         self.inquest = Inquest()
         self.vacancies = Vacancies(self.plan, self.replaceable)
         self.ledger.rewound(partial(self._covered, start))
-        self.supervisor.clear_ledgers()
         self.arenas = {process: create_file() for process in self.processes}
         ends: dict[tuple[int, int], socket.socket] = {}
         for one, other in _neighbours(self.plan):
