@@ -50,6 +50,7 @@ PARTS = {
     "MergesContract": "States that are merged",
     "PositionsContract": "Sources that go back to a place",
     "RewindsContract": "Going back",
+    "SuccessionContract": "Replacing one alone",
 }
 WORDS = {"pe": "PE", "pes": "PEs", "json": "JSON", "python": "Python", "anothers": "another's", "users": "user's"}
 TITLES = {

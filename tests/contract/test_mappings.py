@@ -12,7 +12,7 @@ from d4py.errors import StateError
 from d4py.graph.load import find, load
 from d4py.mappings import resume, run
 from d4py.runs import Folder
-from d4py.testing import DeathContract, MappingContract
+from d4py.testing import DeathContract, MappingContract, SuccessionContract
 from d4py.testing.deaths import DEATHS
 from d4py.testing.workflows import NAME
 
@@ -45,14 +45,25 @@ class TestMulti(MappingContract):
 
 class TestDeathsInMulti(DeathContract):
     mapping = "multi"
+    alone = True
 
 
 class TestDeathsInMultiWithSingleItems(DeathContract):
     mapping = "multi"
     window = 1
+    alone = True
     deaths: ClassVar[dict[str, list[dict[str, Any]]]] = {
         name: DEATHS[name] for name in ("a stateless instance", "the source", "writer and reader together")
     }
+
+
+class TestSuccessionsInMulti(SuccessionContract):
+    mapping = "multi"
+
+
+class TestSuccessionsInMultiWithSingleItems(SuccessionContract):
+    mapping = "multi"
+    window = 1
 
 
 class TestThreads(MappingContract):

@@ -75,14 +75,14 @@ def _always_green(_: Path) -> None:
 def _descriptors_kept(_: Path) -> None:
     from d4py.mappings.multi import multi
 
-    before = multi._Crew.launch
+    before = multi._Crew._fork
 
-    def launch(self: Any, *arguments: Any) -> None:
-        for _ in range(2):
+    def fork(self: Any, *arguments: Any) -> None:
+        if self.generation > 1 or self.vacancies.attempts:
             os.dup(self.woken.fileno())
         before(self, *arguments)
 
-    _replace(multi._Crew, "launch", launch)
+    _replace(multi._Crew, "_fork", fork)
 
 
 def _seen(mark: Path) -> bool:

@@ -31,6 +31,19 @@ def bodies(connection: Connection) -> list[bytes]:
     return [codec.decode_control(body) for _, body in connection.receive()]
 
 
+def test_the_last_words_of_a_dead_process_are_heard_though_nothing_can_be_said_to_it(
+    pair: tuple[socket.socket, Connection],
+) -> None:
+    raw, connection = pair
+    raw.sendall(codec.encode_control(b"last"))
+    raw.close()
+
+    connection.send(codec.encode_control(b"are you there?"))
+
+    assert bodies(connection) == [b"last"]
+    assert connection.closed
+
+
 def test_a_message_cut_anywhere_comes_whole(pair: tuple[socket.socket, Connection]) -> None:
     raw, connection = pair
     first, second = codec.encode_control(b"first"), codec.encode_control(b"second" * 100)

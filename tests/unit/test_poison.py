@@ -207,6 +207,6 @@ def test_an_inquest_ends_when_all_who_were_asked_have_answered_or_are_dead() -> 
     inquest.open("Worker 2 died.", 2)
 
     assert list(inquest.conclusion()) == [
-        ("Worker 1 died.", [Item(Place(3, 7), b"digest", "7"), Item(Place(0, 5))]),
+        ("Worker 1 died.", {1, 2}, [Item(Place(3, 7), b"digest", "7"), Item(Place(0, 5))]),
     ]
     assert list(inquest.conclusion()) == []

@@ -6,6 +6,8 @@ from __future__ import annotations
 import traceback
 from typing import NamedTuple
 
+from d4py.errors import D4pyError
+
 OWN = __file__.rpartition("/engine/")[0] + "/"
 _SHOWN = 200
 UNREAD = "nobody reads what this run prints any more"
@@ -96,8 +98,11 @@ def shortened(value: object) -> str:
 
 
 def users_lines(error: BaseException) -> str:
-    """Return the traceback without the lines of d4py itself."""
-    kept = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OWN)]
+    """Return the traceback without the lines of d4py itself; with them where there are no others, for that is a defect of its own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    kept = [frame for frame in frames if not frame.filename.startswith(OWN)]
+    if not kept and not isinstance(error, D4pyError):
+        kept = list(frames)
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(kept)] if kept else []
     lines.extend(traceback.format_exception_only(type(error), error))
     cause = error.__cause__

@@ -15,13 +15,21 @@ from d4py.testing.waiting import eventually, settled
 if TYPE_CHECKING:
     from d4py.testing.contract import MappingContract
     from d4py.testing.deaths import DeathContract
+    from d4py.testing.successions import SuccessionContract
 
-__all__ = ["DeathContract", "Fault", "Loaded", "MappingContract", "Numbers", "eventually", "opened", "settled"]
+__all__ = [
+    *("DeathContract", "Fault", "Loaded", "MappingContract", "Numbers", "SuccessionContract"),
+    *("eventually", "opened", "settled"),
+]
 
-_CONTRACTS = {"MappingContract": "d4py.testing.contract", "DeathContract": "d4py.testing.deaths"}
+_CONTRACTS = {
+    "MappingContract": "d4py.testing.contract",
+    "DeathContract": "d4py.testing.deaths",
+    "SuccessionContract": "d4py.testing.successions",
+}
 _WITH_ASSERTS = (
     *("case", "answers", "merges", "failures", "frames", "stops", "positions", "interrupts", "bounds", "leftovers"),
-    *("deaths", "rewinds"),
+    *("deaths", "rewinds", "successions"),
 )
 
 

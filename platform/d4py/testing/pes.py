@@ -56,12 +56,49 @@ class Sieve(Relay):
 
 
 class Stutter(Relay):
-    """Writes a number, may fail then, and writes its negative."""
+    """Writes a number, may fail then, and writes its negative. wrapped: each in a tuple, so that it can be a key."""
+
+    def __init__(self, name: str, faults: Sequence[Fault] = (), *, wrapped: bool = False) -> None:
+        super().__init__(name, faults)
+        self.wrapped = wrapped
 
     def process(self, inputs: dict[str, Any]) -> Any:
         value = inputs["input"]
-        self.write("output", getattr(value, "value", value))
-        self.write("output", -opened(value, self.name))
+        self._say(getattr(value, "value", value))
+        self._say(-opened(value, self.name))
+
+    def _say(self, number: int) -> None:
+        self.write("output", (number,) if self.wrapped else number)
+
+
+class Notes(Bench):
+    """Notes each number it reads in a file, from whichever instance."""
+
+    stateless = True
+
+    def __init__(self, name: str, *, notes: str, grouping: Any = None) -> None:
+        super().__init__(name)
+        self.notes = notes
+        self._add_input("input", grouping=grouping)
+
+    def process(self, inputs: dict[str, Any]) -> None:
+        value = inputs["input"]
+        note(self.notes, value[0] if isinstance(value, tuple) else value)
+
+
+class Opener(Relay):
+    """Writes before its first item and after its last."""
+
+    def preprocess(self) -> None:
+        self.write("output", "begin")
+        self.befall("preprocess")
+
+    def process(self, inputs: dict[str, Any]) -> Any:
+        return {"output": opened(inputs["input"], self.name)}
+
+    def postprocess(self) -> None:
+        self.write("output", "end")
+        self.befall("postprocess")
 
 
 class Stamp(Relay):

@@ -21,8 +21,10 @@ from d4py.testing.pes import (
     Hold,
     Key,
     Lock,
+    Notes,
     Nth,
     Open,
+    Opener,
     Relay,
     Sieve,
     Sink,
@@ -234,6 +236,30 @@ def arrays(draft: Draft) -> WorkflowGraph:
     return draft.line(draft.numbers(), Spectrum("spectrum"))
 
 
+def loose(draft: Draft) -> WorkflowGraph:
+    """A stateless PE whose output nobody consumes."""
+    return draft.line(draft.numbers(), Relay("relay", draft.faults))
+
+
+def relayed(draft: Draft) -> WorkflowGraph:
+    """Numbers through two stateless PEs, one after the other, to a sink."""
+    return draft.line(draft.numbers(), Relay("first", draft.faults), Relay("second", draft.faults), draft.sink())
+
+
+def opened(draft: Draft) -> WorkflowGraph:
+    """Numbers through a stateless PE that writes before the first and after the last."""
+    return draft.line(draft.numbers(), Opener("opener", draft.faults), draft.sink())
+
+
+def doubled(draft: Draft) -> WorkflowGraph:
+    """Two values of each number, written one after the other, to several `readers`."""
+    grouping = {"shuffle": None, "key": [0], "all": "all"}[str(draft.other["readers"])]
+    stutter = Stutter("stutter", draft.faults, wrapped=grouping == [0])
+    sink = Notes("sink", notes=f"{draft.scratch}/seen", grouping=grouping)
+    sink.numprocesses = draft.width
+    return draft.line(draft.numbers(), stutter, sink)
+
+
 def long(draft: Draft) -> WorkflowGraph:
     """A chain of `length` PEs."""
     relays = [Relay(f"relay{number}") for number in range(int(draft.other["length"]))]
@@ -266,6 +292,10 @@ SHAPES: dict[str, Callable[[Draft], WorkflowGraph]] = {
         diced,
         streaming,
         piped,
+        loose,
+        relayed,
+        opened,
+        doubled,
         long,
     )
 }

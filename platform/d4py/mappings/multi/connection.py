@@ -18,7 +18,7 @@ ROOM = 1 << 18  # bytes that the connections of one owner share to read into
 class Connection:
     """A non-blocking stream socket with what was read but is not whole yet, and what could not be written yet."""
 
-    __slots__ = ("_large", "_left", "_out", "_rest", "_room", "closed", "socket")
+    __slots__ = ("_gone", "_large", "_left", "_out", "_rest", "_room", "closed", "socket")
 
     def __init__(self, sock: socket.socket, room: bytearray) -> None:
         """room: where it reads, one connection at a time; a process may have thousands, few of them with something to say."""
@@ -26,7 +26,8 @@ class Connection:
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
         self.socket = sock
-        self.closed = False
+        self.closed = False  # nothing more will come in
+        self._gone = False  # nobody takes what is sent; what the other side sent before may still be unread
         self._room = room
         self._rest = b""  # the start of a message that is not whole
         self._large: bytearray | None = None  # a message that does not fit the room, as far as it has come
@@ -49,6 +50,8 @@ class Connection:
 
     def send(self, *parts: bytes) -> None:
         """Write a message as far as the socket takes it; the rest waits for `flush`."""
+        if self._gone:
+            return
         if self._out:
             self._out.extend(memoryview(part) for part in parts if part)
             self.flush()
@@ -58,7 +61,7 @@ class Connection:
         except BlockingIOError:
             sent = 0
         except (BrokenPipeError, ConnectionResetError):
-            self.closed = True
+            self._gone = True
             return
         for part in parts:
             if sent >= len(part):
@@ -75,7 +78,7 @@ class Connection:
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self.closed = True
+                self._gone = True
                 self._out = []
                 return
             if sent < len(self._out[0]):

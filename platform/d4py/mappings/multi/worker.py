@@ -235,7 +235,7 @@ class Worker:
                 boxes[self.readers[head[4]][0]].append(FrameArrived(codec.decode_frame(head, body, self.mapped[peer])))
             elif kind == Type.ACKNOWLEDGE:
                 channel, number, credit = head[4], head[7], head[8]
-                kept = self.kept[channel]
+                kept = self.kept.setdefault(channel, deque())  # empty where a predecessor sent them
                 while kept and codec.HEAD.unpack(kept[0][0])[7] <= number:
                     kept.popleft()
                 boxes[self.writers[channel][0]].append(Acknowledged(channel, number, credit, head[5]))
