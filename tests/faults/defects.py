@@ -79,7 +79,8 @@ def _descriptors_kept(_: Path) -> None:
 
     def fork(self: Any, *arguments: Any) -> None:
         if self.generation > 1 or self.vacancies.attempts:
-            os.dup(self.woken.fileno())
+            for _ in range(2):
+                os.dup(self.woken.fileno())
         before(self, *arguments)
 
     _replace(multi._Crew, "_fork", fork)

@@ -41,6 +41,7 @@ def test_the_last_words_of_a_dead_process_are_heard_though_nothing_can_be_said_t
     connection.send(codec.encode_control(b"are you there?"))
 
     assert bodies(connection) == [b"last"]
+    assert bodies(connection) == []
     assert connection.closed
 
 
