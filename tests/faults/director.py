@@ -311,7 +311,7 @@ class Director:
             if victim is not None and victim.alive:
                 looks = [victim.held() for _ in range(3)]
                 held = Held(*map(min, zip(*looks, strict=True)))
-                self.samples[-1].setdefault((name, victim.pid), []).append((self.generation(), held))
+                self.samples[-1].setdefault((name, victim.pid), []).append((len(self.hits), held))
 
     @staticmethod
     def _is_stage(name: str) -> bool:

@@ -68,7 +68,7 @@ class Evidence:
     audited: bool = False  # an audit finds the same books
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     quarantined: tuple[tuple[str, int], ...] = ()  # stage, origin
-    growth: tuple[str, ...] = ()  # of what supervisor and nursery hold, from the first generation to the last
+    growth: tuple[str, ...] = ()  # of what supervisor and nursery hold, from the first fault to the last
 
     @property
     def counted(self) -> int:

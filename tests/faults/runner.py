@@ -234,7 +234,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _growth(director: Director) -> Iterator[str]:
-    """Tell what supervisor or nursery hold more of with each generation. Children may be as many as processes are to be."""
+    """Tell what supervisor or nursery hold more of with each fault. Children may be as many as processes are to be."""
     workers = max(director.case.story.processes, director.case.resumed_on)
     for samples in director.samples:
         for (name, _), seen in samples.items():
@@ -242,8 +242,8 @@ def _growth(director: Director) -> Iterator[str]:
             for what, less, more in zip(Held._fields, before, after, strict=True):
                 least = max(less, workers) if what == "children" else less
                 if last - first >= _ENOUGH and more - least > max(last - first - 1, _NOISE):
-                    yield f"the {name}'s {what} grew from {least} to {more} over {last - first} generations"
+                    yield f"the {name}'s {what} grew from {least} to {more} over {last - first} faults"
 
 
-_ENOUGH = 2  # generations, before growth can be told from chance
+_ENOUGH = 2  # faults, before growth can be told from chance
 _NOISE = 3  # descriptors that are open for a moment
