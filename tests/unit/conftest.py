@@ -37,6 +37,16 @@ class ListSpool:
     def append(self, rank: int, name: str, value: Any) -> None:
         self.records.append((rank, name, value))
 
+    def flush(self) -> None:
+        pass
+
+    @property
+    def length(self) -> tuple[int, int]:
+        return len(self.records), len(self.records)
+
+    def cut(self, size: int, records: int) -> None:
+        del self.records[records:]
+
     def reach(self) -> list[Any]:
         return list(self.records)
 
@@ -59,7 +69,9 @@ class ListLink:
     """Ends the run when the cell has handed over its final part. `script`: events by the number of the poll at which they come."""
 
     copies = False
+    urgent = False
     near: Collection[int] = ()
+    ledger: MutableSequence[int] = []
     lock = threading.RLock()
 
     def __init__(self, script: dict[int, Event], start: Part | None, journal: ListJournal) -> None:
@@ -104,6 +116,9 @@ class ListLink:
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         raise AssertionError("one cell has no channels")
+
+    def drain(self) -> None:
+        pass
 
     def glance(self) -> Sequence[Event]:
         return ()

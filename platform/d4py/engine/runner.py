@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -133,9 +133,8 @@ class Runner(Hooks):
         """Send what has waited and take in acknowledgements, while a call takes its time. For another thread."""
         if not self.hurry:
             self.hurry.append(None)
-        if not (self.link.urgent or any(lane.buffer for lane in self.cutter.lanes)) or not self.lock.acquire(
-            blocking=False
-        ):
+        due = self.link.urgent or any(lane.buffer for lane in self.cutter.lanes)
+        if not due or not self.lock.acquire(blocking=False):
             return
         try:
             self._take_in(self.link.glance())
@@ -165,8 +164,7 @@ class Runner(Hooks):
         """Report what failed the run and end the calls in progress."""
         with self.lock:
             self.link.report(Failed(failure))
-        unwind = Unwind()
-        self._refuse(unwind)
+        self._refuse(unwind := Unwind())
         raise unwind
 
     def pause(self, seconds: float) -> None:
@@ -189,15 +187,12 @@ class Runner(Hooks):
         if self.sinks.waiting:
             self.link.report(Released(self.cell.index, self.sinks.release()))
         step = self.machine.decide()
-        if step.act is Act.RUN:
-            assert step.frame is not None
+        if step.frame is not None:
             self._run(step.frame)
-        elif step.act is Act.CALL:
+        elif step.act is Act.CALL or (step.act is Act.BARRIER and not self._splittable()):
             self._call()
-        elif step.act is Act.BARRIER and self._splittable():
-            self._barrier(step.epoch)
         elif step.act is Act.BARRIER:
-            self._call()
+            self._barrier(step.epoch)
         elif step.act is Act.FINISH:
             self._finish()
         else:
@@ -212,9 +207,7 @@ class Runner(Hooks):
 
     def _begin(self) -> None:
         finished = self.start is not None and self.start.final
-        first = self.start is None
-        if not finished:
-            first = self.succession.begin() and first
+        first = not finished and self.succession.begin() and self.start is None
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
             pe._logger = partial(self.link.log, instance.rank)
@@ -241,9 +234,6 @@ class Runner(Hooks):
 
     def _source(self, rank: int, calls: Calls) -> Source:
         pe = self.circuit.pes[rank]
-        position = self.start.positions.get(rank) if self.start else None
-        if position is not None and position.offset is not None:
-            pe.seek(position.offset)  # type: ignore[attr-defined]
         return Source(
             pe,
             self.plan.instances[rank],
@@ -253,7 +243,7 @@ class Runner(Hooks):
             between=self._between,
             hurry=self.hurry,
             journal=self.link.journal(rank) if pe.replay == "spool" else None,
-            position=position,
+            position=self.start.positions.get(rank) if self.start else None,
         )
 
     def _run(self, frame: Frame) -> None:
@@ -405,9 +395,6 @@ class Runner(Hooks):
         self.circuit.refuse(unwind)
 
     def _await_end(self) -> None:
-        while True:
-            try:
-                if any(isinstance(event, (RunOver, Abandon)) for event in self.link.poll(FOREVER)):
-                    return
-            except Abandoned:
-                return
+        with suppress(Abandoned):
+            while not any(isinstance(event, (RunOver, Abandon)) for event in self.link.poll(FOREVER)):
+                pass

@@ -56,6 +56,8 @@ class Source:
         position: Position | None = None,
     ) -> None:
         """between: called between two whole writes of a call, to serve the link and take a barrier. hurry: filled now and then, to end a step."""
+        if position is not None and position.offset is not None:
+            pe.seek(position.offset)  # type: ignore[attr-defined]
         self.pe = pe
         self.instance = instance
         self.circuit = circuit

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from d4py.testing.successions import SuccessionContract
 
 __all__ = [
-    *("DeathContract", "Fault", "Loaded", "MappingContract", "Numbers", "SuccessionContract"),
-    *("eventually", "opened", "settled"),
+    "DeathContract",
+    "Fault",
+    "Loaded",
+    "MappingContract",
+    "Numbers",
+    "SuccessionContract",
+    "eventually",
+    "opened",
+    "settled",
 ]
 
 _CONTRACTS = {

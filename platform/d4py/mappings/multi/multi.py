@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import signal
@@ -20,12 +19,11 @@ from d4py.engine.succession import replaceable
 from d4py.errors import D4pyError
 from d4py.graph.policy import Policy
 from d4py.items import codec
-from d4py.items.slots import create_file
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
-from d4py.mappings.multi.connection import ROOM, Connection
 from d4py.mappings.multi.descriptors import check, needed_for
 from d4py.mappings.multi.inquest import Inquest
+from d4py.mappings.multi.lines import Lines
 from d4py.mappings.multi.orders import (
     Bereft,
     Claim,
@@ -48,7 +46,7 @@ from d4py.mappings.supervisor import Supervisor
 from d4py.plan import Plan, layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from d4py.engine.coordinator import Commit
     from d4py.engine.estate import Estate
@@ -102,16 +100,13 @@ class _Crew:
             self.nursery, self._wait = spawn(self.load, len(self.processes))
         self.supervisor = Supervisor(enactment, self)
         self.generation = 0
-        self.controls: dict[int, Connection] = {}
-        self.questions: dict[int, socket.socket] = {}  # lines to workers, answered whatever their cells are doing
-        self.room = bytearray(ROOM)
+        self.lines = Lines()
         self.ledger = Ledger(self.plan)
         self.inquest = Inquest()
         by_id = {pe.id: pe for pe in enactment.workflow.graph.pes}
         self.replaceable = replaceable(self.plan, {one.rank: by_id[one.pe] for one in self.plan.instances})
         self.vacancies = Vacancies(self.plan, self.replaceable)
         self.start: Commit | None = None  # of this generation
-        self.arenas: dict[int, int] = {}
         self.entered: dict[int, int] = {}  # how often a worker's place had settled something when it began
         self.woken, self._wake = socket.socketpair()
         for end in (self.woken, self._wake):
@@ -121,7 +116,7 @@ class _Crew:
     def _begin_nursery(self) -> None:
         """Begin another nursery; workers of the old one end when their line to this process closes."""
         self.nursery.close()
-        self._hang_up()
+        self.lines.close()
         self._wait()
         self.nursery, self._wait = spawn(self.load, len(self.processes))
         self._await_loaded()
@@ -145,7 +140,7 @@ class _Crew:
                         supervisor.stop(stops.popleft())
                     supervisor.tick(time.monotonic())
                 if supervisor.outcome.failure is None and not supervisor.outcome.reason:
-                    self._await_exits()
+                    self.lines.await_ends(_GRACE)
             except EOFError:
                 raise D4pyError(
                     "The process that starts workers died while it loaded the workflow.", hint="Is there memory enough?"
@@ -158,7 +153,7 @@ class _Crew:
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""
         process = self.plan.cells[cell].process
-        self._send(process, Tell(cell, event))
+        self.lines.tell(process, Tell(cell, event))
         if isinstance(event, Drain) and self.plan.cells[cell].source:
             self._order(Interrupt(process))
 
@@ -166,12 +161,12 @@ class _Crew:
         """Fork a worker for each process, joined by a socket to each other that it has a channel with."""
         if self.generation:
             self._order(KillAll())
-        self._hang_up()
+        self.lines.close()
+        self.lines = Lines(self.processes)
         self.generation, self.start = generation, start
         self.inquest = Inquest()
         self.vacancies = Vacancies(self.plan, self.replaceable)
         self.ledger.rewound(partial(self._covered, start))
-        self.arenas = {process: create_file() for process in self.processes}
         ends: dict[tuple[int, int], socket.socket] = {}
         for one, other in _neighbours(self.plan):
             ends[one, other], ends[other, one] = socket.socketpair()
@@ -182,20 +177,13 @@ class _Crew:
 
     def _fork(self, process: int, ends: dict[int, socket.socket], estates: dict[int, Estate] | None = None) -> None:
         """Start a worker. ends: its sockets, by neighbour. estates: of the one whose place it takes."""
-        control, questions = socket.socketpair(), socket.socketpair()
-        self.controls[process] = Connection(control[0], self.room)
-        self.questions[process] = questions[0]
-        descriptors = [control[1].fileno(), questions[1].fileno(), self.arenas[process]]
-        peers = tuple(sorted(ends))
-        for peer in peers:
-            descriptors += [ends[peer].fileno(), self.arenas[peer]]
         attempt = self.vacancies.attempt(process)
         self.entered[process] = self._settled(process) + FIRST_ENTRIES
-        self._order(
-            Fork(process, self.generation, self.start, peers, self.ledger.poison, attempt, estates or {}), descriptors
+        order = Fork(
+            process, self.generation, self.start, tuple(sorted(ends)), self.ledger.poison, attempt, estates or {}
         )
-        control[1].close()
-        questions[1].close()
+        with self.lines.opened(process, ends) as descriptors:
+            self._order(order, descriptors)
 
     def _settled(self, process: int) -> int:
         """Return how many entries the cells of a worker have made."""
@@ -204,34 +192,19 @@ class _Crew:
 
     def _vacate(self, process: int) -> None:
         """A worker is to be replaced: have its neighbours say how far they have come with it."""
-        self.controls.pop(process).close()
+        self.lines.lose(process)
         for peer in self.vacancies.open(process, self.supervisor.coordinator):
-            self._notify(peer, Bereft(process))
+            self.lines.ask(peer, Bereft(process))
 
     def _succeed(self, process: int, estates: dict[int, Estate]) -> None:
         """Start a worker that takes the place of one that died, and let its neighbours know."""
-        os.close(self.arenas.pop(process))
-        self.arenas[process] = create_file()
+        arena = self.lines.renew(process)
         pairs = {peer: socket.socketpair() for peer in self.vacancies.heirs.neighbours[process]}
         self._fork(process, {peer: pair[0] for peer, pair in pairs.items()}, estates)
-        for peer, (mine, theirs) in pairs.items():
-            self._notify(peer, Join(process), [theirs.fileno(), self.arenas[process]])
-            mine.close()
-            theirs.close()
-
-    def _notify(self, process: int, news: Bereft | Join, descriptors: list[int] | None = None) -> None:
-        with suppress(KeyError, BrokenPipeError, ConnectionResetError):  # it has just died, too: that is heard next
-            nursery.send(self.questions[process], news, descriptors)
-
-    def _hang_up(self) -> None:
-        """Close all lines to workers: those that live end."""
-        for connection in self.controls.values():
-            connection.close()
-        for line in self.questions.values():
-            line.close()
-        for arena in self.arenas.values():
-            os.close(arena)
-        self.controls, self.questions, self.arenas = {}, {}, {}
+        for peer, pair in pairs.items():
+            self.lines.ask(peer, Join(process), [pair[1].fileno(), arena])
+            for end in pair:
+                end.close()
 
     def _covered(self, start: Commit | None, channel: int) -> int:
         """Return how many items of a channel a commit covers."""
@@ -260,17 +233,17 @@ class _Crew:
             self.nursery.fileno(): self._hear_nursery,
             self.woken.fileno(): partial(self.woken.recv, 1024),
         }
-        for process, connection in self.controls.items():
+        lines = self.lines
+        for process, connection in lines.controls.items():
             if not connection.closed:
                 heard[connection.fileno()] = partial(self._hear_worker, process)
-        for process, line in self.questions.items():
+        for process, line in lines.questions.items():
             heard[line.fileno()] = partial(self._hear_answer, process, line)
         poller = select.poll()
         for descriptor in heard:
             poller.register(descriptor, select.POLLIN)
-        controls = self.controls
         for descriptor, _ in poller.poll(wait * 1000):
-            if self.controls is not controls:
+            if self.lines is not lines:
                 return  # the descriptors are others now, or none
             heard[descriptor]()
 
@@ -289,12 +262,12 @@ class _Crew:
             self._mourn(message)
 
     def _hear_worker(self, process: int) -> None:
-        if process not in self.controls:  # its death was heard of a moment ago
+        if process not in self.lines.controls:  # its death was heard of a moment ago
             return
-        for _, body in self.controls[process].receive():
+        for _, body in self.lines.controls[process].receive():
             message = codec.decode_control(body)
             if isinstance(message, Claim):
-                self._send(process, Granted(self.ledger.claim(*message)))
+                self.lines.tell(process, Granted(self.ledger.claim(*message)))
             elif isinstance(message, Standing):
                 estates = self.vacancies.hear(message)
                 if estates is not None and self.supervisor.outcome is None:
@@ -303,13 +276,13 @@ class _Crew:
                 self.supervisor.handle(message)
 
     def _hear_answer(self, process: int, line: socket.socket) -> None:
-        if self.questions.get(process) is not line:  # its death was heard of a moment ago
+        if self.lines.questions.get(process) is not line:  # its death was heard of a moment ago
             return
         try:
-            item, _ = nursery.receive(self.questions[process])
+            item, _ = nursery.receive(line)
             self.inquest.hear(item)
         except (EOFError, ConnectionResetError):
-            self.questions.pop(process).close()
+            self.lines.questions.pop(process).close()
             self.inquest.silent(process)
         self._conclude()
 
@@ -320,8 +293,8 @@ class _Crew:
         if self.supervisor.outcome is not None:
             return
         self.inquest.open(f"Worker {exited.process} {_cause(exited.status)}.", exited.process)
-        if exited.process in self.questions:
-            self.questions.pop(exited.process).close()
+        if exited.process in self.lines.questions:
+            self.lines.questions.pop(exited.process).close()
         for cell in self.plan.cells_of(exited.process):
             channel, first, index = self.supervisor.board.note(cell.index)
             if channel:
@@ -331,12 +304,11 @@ class _Crew:
     def _ask(self, place: Place) -> None:
         """Have an item described by the worker that wrote it, where that is needed and it lives."""
         writer = self.plan.cells[self.plan.channels[place.channel].writer_cell].process
-        if writer not in self.questions or not self.ledger.must_see(place):
+        if writer not in self.lines.questions or not self.ledger.must_see(place):
             self.inquest.hear(Item(place))
             return
         self.inquest.ask(place, writer)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has just died: the end of its line says so
-            nursery.send(self.questions[writer], place)
+        self.lines.ask(writer, place)
 
     def _conclude(self) -> None:
         """When all is known: replace the dead alone where that can be, else go back."""
@@ -376,32 +348,9 @@ class _Crew:
         self.supervisor.fail(failure, failure.title)
         return True
 
-    def _send(self, process: int, order: Any) -> None:
-        connection = self.controls.get(process)
-        if connection is None:  # it is being replaced; what is told to stateless cells in passing is not missed
-            return
-        connection.send(codec.encode_control(order))
-        while connection.waiting and not connection.closed:
-            _await_event(connection, select.POLLOUT, 1.0)
-            connection.flush()
-
-    def _await_exits(self) -> None:
-        """Give workers time to end by themselves, so that what they have open is closed in good order."""
-        until = time.monotonic() + _GRACE
-        open_ends: Sequence[Connection] = list(self.controls.values())
-        while open_ends and (left := until - time.monotonic()) > 0:
-            poller = select.poll()  # select() refuses descriptors above 1,023
-            for connection in open_ends:
-                poller.register(connection, select.POLLIN)
-            poller.poll(left * 1000)
-            for connection in open_ends:
-                for _ in connection.receive():
-                    pass
-            open_ends = [connection for connection in open_ends if not connection.closed]
-
     def _close(self) -> None:
         self.nursery.close()
-        self._hang_up()
+        self.lines.close()
         self._wait()
         self.woken.close()
         self._wake.close()
@@ -418,12 +367,6 @@ class _Crew:
         if soft < needed:
             wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-
-
-def _await_event(connection: Connection, event: int, seconds: float) -> None:
-    poller = select.poll()
-    poller.register(connection, event)
-    poller.poll(seconds * 1000)
 
 
 def _neighbours(plan: Plan) -> list[tuple[int, int]]:
