@@ -252,6 +252,7 @@ class Runner(Hooks):
         self.taking.take(frame)
         self.cutter.flush()
         inlet = self.machine.done(frame)
+        frame.items = []  # what nobody keeps is garbage now, and goes back with the acknowledgement
         self.succession.settle(place)
         self.link.acknowledge(*place, inlet.grant(self.taking.work))
         self.succession.drain()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import struct
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
@@ -38,9 +38,19 @@ HEAD = struct.Struct("<IBBHIIIQQI")
 _SLOT = struct.Struct("<QQ")
 
 
-def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes, int]:
-    """Return head and body of a frame, and the bytes that it holds, slots too; large buffers are put into the arena."""
+class Encoded(NamedTuple):
+    """A frame as it travels. size: the bytes that it holds, slots too. offsets: of the slots."""
+
+    head: bytes
+    body: bytes
+    size: int
+    offsets: list[int]
+
+
+def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
+    """Return the wire form of a frame; large buffers are put into the arena."""
     slots: list[bytes] = []
+    offsets: list[int] = []
     in_slots = 0
 
     def take(buffer: pickle.PickleBuffer) -> bool:
@@ -52,6 +62,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes, int]:
         offset = arena.put(raw)
         if offset is None:
             return True
+        offsets.append(offset)
         slots.append(_SLOT.pack(offset, raw.nbytes))
         in_slots += raw.nbytes
         return False
@@ -63,6 +74,8 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes, int]:
                 (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None
             )
         except Exception as error:
+            for offset in offsets:
+                arena.free(offset)  # type: ignore[union-attr]
             raise unsendable(frame.items, error) from error
     if slots:
         body = b"".join(slots) + body
@@ -78,7 +91,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> tuple[bytes, bytes, int]:
         frame.first,
         frame.epoch,
     )
-    return head, body, len(body) + in_slots
+    return Encoded(head, body, len(body) + in_slots, offsets)
 
 
 def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:
@@ -96,9 +109,10 @@ def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -
     return Frame(generation, channel, number, first, Kind(kind), items, epoch, attempt, cause, origins)
 
 
-def encode_acknowledge(channel: int, generation: int, number: int, credit: int) -> bytes:
-    """Return an acknowledgement."""
-    return HEAD.pack(0, VERSION, Type.ACKNOWLEDGE, 0, channel, generation, 0, number, credit, 0)
+def encode_acknowledge(channel: int, generation: int, number: int, credit: int, offsets: Sequence[int] = ()) -> bytes:
+    """Return an acknowledgement. offsets: slots that are given back with it."""
+    body = struct.pack(f"<{len(offsets)}Q", *offsets)
+    return HEAD.pack(len(body), VERSION, Type.ACKNOWLEDGE, 0, channel, generation, 0, number, credit, 0) + body
 
 
 def encode_release(offsets: Sequence[int]) -> bytes:
@@ -108,7 +122,7 @@ def encode_release(offsets: Sequence[int]) -> bytes:
 
 
 def decode_release(body: memoryview) -> tuple[int, ...]:
-    """Return the offsets of a release."""
+    """Return the offsets of a release, or of those that come with an acknowledgement."""
     return struct.unpack(f"<{len(body) // 8}Q", body)
 
 

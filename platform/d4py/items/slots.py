@@ -3,6 +3,8 @@
 
 An arena is one anonymous memory file, passed by descriptor: nothing has a name, so nothing is left behind. Its slots are few and the last one
 freed is the next one used, so they stay in the cache: touching fresh pages costs twenty times as much.
+
+A frame may be sent again while it is not acknowledged. Its slots are used for something else only when it is, and the reader has let go of them.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ import tempfile
 import weakref
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d4py.errors import DiskError
+from d4py.items.changes import Changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
 ARENA_BYTES = 1 << 30  # of addresses; memory is used only where slots are
@@ -48,9 +54,11 @@ class Arena:
         self._end = 0
         self._free: dict[int, list[int]] = {}  # slot size -> offsets, last freed last
         self._sizes: dict[int, int] = {}
+        self._kept: set[int] = set()  # of frames that are not acknowledged
+        self._lent: dict[int, int] = {}  # by slot, the process that has not let go of it
 
     def put(self, buffer: memoryview) -> int | None:
-        """Copy a buffer into a slot; return its offset, or None where no slot is free."""
+        """Copy a buffer into a slot; return its offset, or None where no slot is free. It is free again when it was lent and given back."""
         size = _slot_size(buffer.nbytes)
         free = self._free.get(size)
         if free:
@@ -64,30 +72,67 @@ class Arena:
         self._view[offset : offset + buffer.nbytes] = buffer
         return offset
 
+    def lend(self, offsets: Iterable[int], reader: int) -> None:
+        """Note that a frame with these slots goes to a process, for the first time or again."""
+        for offset in offsets:
+            self._kept.add(offset)
+            self._lent[offset] = reader
+
     def release(self, offset: int) -> None:
-        """Take a slot back."""
+        """Note that its reader has let go of a slot."""
+        self._lent.pop(offset, None)
+        if offset not in self._kept:
+            self.free(offset)
+
+    def acknowledged(self, offsets: Iterable[int]) -> None:
+        """Note that a frame with these slots will not be sent again."""
+        for offset in offsets:
+            self._kept.discard(offset)
+            if offset not in self._lent:
+                self.free(offset)
+
+    def bereft(self, reader: int) -> None:
+        """Take back what a process had that died, but for what is to be sent again."""
+        for offset in [offset for offset, holder in self._lent.items() if holder == reader]:
+            self.release(offset)
+
+    def free(self, offset: int) -> None:
+        """Let a slot be used for something else."""
         self._free.setdefault(self._sizes[offset], []).append(offset)
 
 
 class Mapped:
     """The reader's side of another process's arena."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._map = mmap.mmap(descriptor, ARENA_BYTES)
+    def __init__(self, descriptor: int, *, private: bool = False) -> None:
+        """private: what this process changes is not seen by others, who may have to read it again."""
+        self._map = mmap.mmap(
+            descriptor,
+            ARENA_BYTES,
+            flags=mmap.MAP_PRIVATE if private else mmap.MAP_SHARED,
+            prot=mmap.PROT_READ | mmap.PROT_WRITE,
+        )
+        self._changes = Changes(self._map) if private else None
         self._leases: dict[int, weakref.ref[Any]] = {}
         self.released: deque[int] = deque()  # offsets nobody looks at any more
 
     def view(self, offset: int, size: int) -> memoryview:
         """Return a writable view of a slot; the slot is released when the last object on it is gone."""
         block = (ctypes.c_char * size).from_buffer(self._map, offset)
-        leases, released = self._leases, self.released
+        leases, released, changes = self._leases, self.released, self._changes
 
         def let_go(_reference: weakref.ref[Any]) -> None:
             leases.pop(offset, None)
+            if changes is not None:
+                changes.undo(offset, size)
             released.append(offset)
 
         leases[offset] = weakref.ref(block, let_go)
         return memoryview(block).cast("B")
+
+    def take_released(self) -> list[int]:
+        """Return the slots that nobody looks at any more, and forget them."""
+        return [self.released.popleft() for _ in range(len(self.released))]
 
 
 def _slot_size(size: int) -> int:

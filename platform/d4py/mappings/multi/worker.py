@@ -19,7 +19,7 @@ from d4py.engine.runner import Runner
 from d4py.engine.settlement import rooms
 from d4py.engine.succession import replaceable
 from d4py.items import Frame, codec
-from d4py.items.codec import Type
+from d4py.items.codec import Encoded, Type
 from d4py.items.copying import sized_all
 from d4py.items.slots import Arena, Mapped
 from d4py.mappings.depth import deep_enough
@@ -65,15 +65,12 @@ class Worker:
         self.own = Mapped(arena)  # what this worker wrote, to describe it
         self.peers: dict[int, Connection] = {}
         self.mapped: dict[int, Mapped] = {}
-        for index, peer in enumerate(order.peers):
-            self.peers[peer] = Connection(socket.socket(fileno=rest[2 * index]), room)
-            self.mapped[peer] = Mapped(rest[2 * index + 1])
         cells = [cell.index for cell in self.plan.cells_of(order.process)]
         self.turns = Turns(cells, self.pump, time.perf_counter)
         places = [cell.process for cell in self.plan.cells]
         self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
         self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
-        self.kept: dict[int, deque[tuple[bytes, bytes]]] = {}  # heads and bodies of what is unacknowledged
+        self.kept: dict[int, deque[Encoded]] = {}  # what is unacknowledged
         self.pes = {pe.id or "": pe for pe in graph.pes}
         self.rooms = rooms(self.plan, self.pes)
         self.board = Board(
@@ -82,6 +79,9 @@ class Worker:
         # All before any cell is wired: what is wired cannot be copied.
         self.objects = {rank: self._pe(rank) for cell in cells for rank in self.plan.cells[cell].instances}
         self.alone = order.process in replaceable(self.plan, self.objects)
+        for index, peer in enumerate(order.peers):
+            self.peers[peer] = Connection(socket.socket(fileno=rest[2 * index]), room)
+            self.mapped[peer] = Mapped(rest[2 * index + 1], private=self.alone)
         self.news: deque[tuple[Bereft | Join, list[int]]] = (
             deque()
         )  # of neighbours, that came on the line for questions
@@ -119,14 +119,16 @@ class Worker:
         if process == self.order.process:
             self.turns.boxes[cell].append(FrameArrived(frame))
             return sized_all(frame.items)
-        head, body, size = codec.encode_frame(frame, self.arena)
-        self.kept.setdefault(frame.channel, deque()).append((head, body))
+        encoded = codec.encode_frame(frame, self.arena)
+        self.kept.setdefault(frame.channel, deque()).append(encoded)
         connection = self.peers.get(process)
+        if encoded.offsets:
+            self.arena.lend(encoded.offsets, process)
         if connection is not None:  # else its successor gets it
-            connection.send(head, body)
+            connection.send(encoded.head, encoded.body)
             if connection.waiting:
                 self.pump(_SEND_PATIENCE)
-        return size
+        return encoded.size
 
     def acknowledge(self, channel: int, number: int, credit: int) -> None:
         """Tell the writer of a channel."""
@@ -134,11 +136,12 @@ class Worker:
         if process == self.order.process:
             self.turns.boxes[cell].append(Acknowledged(channel, number, credit, self.order.generation))
             return
-        message = codec.encode_acknowledge(channel, self.order.generation, number, credit)
         if process in self.peers:
+            released = self.mapped[process].take_released()
+            message = codec.encode_acknowledge(channel, self.order.generation, number, credit, released)
             self.peers[process].send(message)
         else:
-            self.owed[channel] = message
+            self.owed[channel] = codec.encode_acknowledge(channel, self.order.generation, number, credit)
 
     def drain(self) -> None:
         """Write all that waits: from then on it outlives this process."""
@@ -201,6 +204,7 @@ class Worker:
         del self.mapped[peer]
         self._forget(connection)
         connection.close()
+        self.arena.bereft(peer)
         shared: dict[int, set[int]] = {}
         for channel, (reader, writer) in enumerate(zip(self.readers, self.writers, strict=True)):
             for (cell, process), (_, other) in ((reader, writer), (writer, reader)):
@@ -212,20 +216,20 @@ class Worker:
     def _meet(self, peer: int, line: int, arena: int) -> None:
         """A neighbour's successor is there: it gets what was not acknowledged, and the last acknowledgements."""
         connection = Connection(socket.socket(fileno=line), bytearray(ROOM))
-        self.peers[peer], self.mapped[peer] = connection, Mapped(arena)
+        self.peers[peer], self.mapped[peer] = connection, Mapped(arena, private=self.alone)
         self._by_descriptor[line] = (peer, connection)
         self._poller.register(connection, select.POLLIN)
         for channel, (_, process) in enumerate(self.readers):
             if process == peer:
-                for head, body in self.kept.get(channel, ()):
-                    connection.send(head, body)
+                for encoded in self.kept.get(channel, ()):
+                    self.arena.lend(encoded.offsets, peer)
+                    connection.send(encoded.head, encoded.body)
         for channel, (_, process) in enumerate(self.writers):
             if process == peer and channel in self.owed:
                 connection.send(self.owed.pop(channel))
 
     def _give_back(self, peer: int, mapped: Mapped) -> None:
-        offsets = [mapped.released.popleft() for _ in range(len(mapped.released))]
-        self.peers[peer].send(codec.encode_release(offsets))
+        self.peers[peer].send(codec.encode_release(mapped.take_released()))
 
     def _read(self, peer: int, connection: Connection) -> None:
         boxes = self.turns.boxes
@@ -236,8 +240,10 @@ class Worker:
             elif kind == Type.ACKNOWLEDGE:
                 channel, number, credit = head[4], head[7], head[8]
                 kept = self.kept.setdefault(channel, deque())  # empty where a predecessor sent them
-                while kept and codec.HEAD.unpack(kept[0][0])[7] <= number:
-                    kept.popleft()
+                while kept and codec.HEAD.unpack(kept[0].head)[7] <= number:
+                    self.arena.acknowledged(kept.popleft().offsets)
+                for offset in codec.decode_release(body):
+                    self.arena.release(offset)
                 boxes[self.writers[channel][0]].append(Acknowledged(channel, number, credit, head[5]))
             elif kind == Type.RELEASE:
                 for offset in codec.decode_release(body):
@@ -269,7 +275,7 @@ class Worker:
                 break
             except RuntimeError:  # a frame came or went while this looked
                 continue
-        for head, body in kept:
+        for head, body, *_ in kept:
             fields = codec.HEAD.unpack(head)
             if fields[2] == Type.DATA and fields[8] <= place.number:
                 frame = codec.decode_frame(fields, memoryview(body), self.own)
