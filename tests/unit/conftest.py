@@ -71,7 +71,7 @@ class ListLink:
     copies = False
     urgent = False
     near: Collection[int] = ()
-    ledger: MutableSequence[int] = []
+    ledger: MutableSequence[int] = [0]  # noqa: RUF012 - nothing is settled here
     lock = threading.RLock()
 
     def __init__(self, script: dict[int, Event], start: Part | None, journal: ListJournal) -> None:
