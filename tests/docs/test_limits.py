@@ -52,13 +52,15 @@ class Numbers(d4py.ProducerPE):
     def _process(self, inputs):
         yield from range(5)
 
-@d4py.iterative
-def fatal(x: int):
-    if x == 3 and once("died"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return x
+class Fatal(d4py.IterativePE):
+    name = "fatal"
 
-workflow = Numbers() >> fatal()
+    def _process(self, x):
+        if x == 3 and once("died"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+workflow = Numbers() >> Fatal()
 """
 
 
@@ -120,7 +122,7 @@ def test_a_death_is_blamed_on_no_item_where_writer_and_reader_share_a_process(tm
 def test_a_live_source_with_a_spool_begins_again_after_what_was_spooled(tmp_path: Path) -> None:
     result = ran(tmp_path, SPOOLED, processes=2)
 
-    values = result.outputs.values("fatal")
+    values = result.outputs.values()
     assert result.exit_code == 0
     assert values[-5:] == [0, 1, 2, 3, 4]
     assert len(values) > 5

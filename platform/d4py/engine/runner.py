@@ -247,8 +247,7 @@ class Runner(Hooks):
         )
 
     def _run(self, frame: Frame) -> None:
-        place = (frame.channel, frame.number)
-        self.succession.cause(place)
+        self.succession.cause(place := (frame.channel, frame.number))
         self.taking.take(frame)
         self.cutter.flush()
         inlet = self.machine.done(frame)
