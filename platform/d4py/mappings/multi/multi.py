@@ -19,6 +19,7 @@ from d4py.engine.succession import replaceable
 from d4py.errors import D4pyError
 from d4py.graph.policy import Policy
 from d4py.items import codec
+from d4py.mappings import another
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.descriptors import check, needed_for
@@ -82,6 +83,7 @@ class Multi(Mapping):
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in workers, watched from this process."""
+        another.check(enactment.plan, enactment.workflow.graph.pes)
         return _Crew(enactment).run()
 
 
@@ -115,11 +117,15 @@ class _Crew:
 
     def _begin_nursery(self) -> None:
         """Begin another nursery; workers of the old one end when their line to this process closes."""
-        self.nursery.close()
         self.lines.close()
-        self._wait()
-        self.nursery, self._wait = spawn(self.load, len(self.processes))
-        self._await_loaded()
+        for _ in range(self.enactment.options.restarts + 1):
+            self.nursery.close()
+            self._wait()
+            self.nursery, self._wait = spawn(self.load, len(self.processes))
+            with suppress(EOFError):  # killed while it loads: once more
+                self._await_loaded()
+                return
+        raise EOFError
 
     def _await_loaded(self) -> None:
         answer, _ = nursery.receive(self.nursery)

@@ -17,8 +17,11 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from d4py.engine.failure import describe
+from d4py.engine.link import Failed
 from d4py.errors import D4pyError, StateError
 from d4py.graph.load import load
+from d4py.items import codec
 from d4py.mappings.enact import set_policies
 from d4py.mappings.multi.orders import Exited, Fork, Interrupt, KillAll, Load, Loaded
 
@@ -154,6 +157,9 @@ class Nursery:
                 assert self.graph is not None
                 work(self.load, self.graph, order, descriptors)
                 status = 0
+            except Exception as error:  # of its start: what happens later, the worker tells itself
+                failure = describe(error, pe="(engine)", instance="(engine)", during="starting a worker")
+                os.write(descriptors[0], codec.encode_control(Failed(failure)))
             finally:
                 flush()
                 os._exit(status)

@@ -22,6 +22,7 @@ from d4py.items import Frame, codec
 from d4py.items.codec import Encoded, Type
 from d4py.items.copying import sized_all
 from d4py.items.slots import Arena, Mapped
+from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.multi import nursery
@@ -328,11 +329,7 @@ class Worker:
         instance = self.plan.instances[rank]
         mine = [other.rank for cell in self.turns.cells for other in self._instances(cell) if other.pe == instance.pe]
         pe = self.pes[instance.pe]
-        if mine[0] == rank:
-            return pe
-        import copy
-
-        return copy.deepcopy(pe)
+        return pe if mine[0] == rank else copied(pe)
 
     def _instances(self, cell: int) -> list[Any]:
         return [self.plan.instances[rank] for rank in self.plan.cells[cell].instances]

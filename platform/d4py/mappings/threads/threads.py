@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from queue import Empty, SimpleQueue
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
-from d4py.errors import NotPicklable
 from d4py.items.copying import sized_all
 from d4py.mappings.allocator import keep_large_blocks
+from d4py.mappings.another import copied
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
@@ -192,13 +191,7 @@ def _instances(enactment: Enactment) -> dict[int, GenericPE]:
         if instance.number == 0:
             pes[instance.rank] = pe
             continue
-        try:
-            pes[instance.rank] = copy.deepcopy(pe)
-        except Exception as error:
-            raise NotPicklable(
-                f"PE {instance.pe!r} cannot be copied for {instance.of} instances: {error}.",
-                hint="Make what cannot be copied in preprocess.",
-            ) from error
+        pes[instance.rank] = copied(pe)
     return pes
 
 
