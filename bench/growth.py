@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.running import end
+
 STEADY_S = 2.0  # after the first item; of a shorter watch a tenth
 EVERY_S = 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -23,8 +25,8 @@ class Watched:
         self.samples: list[tuple[float, int]] = []
         self.ended = True  # by itself
 
-    def __call__(self, process: subprocess.Popen[str], marks: Path) -> None:
-        """Watch until the command ends or the time is up; then it is ended."""
+    def __call__(self, process: subprocess.Popen[bytes], marks: Path) -> None:
+        """Watch until the command ends or the time is up; then it is ended, with all it started."""
         writer = self._writer(process, marks)
         began = time.monotonic()
         while writer is not None and process.poll() is None and time.monotonic() - began < self.seconds:
@@ -33,9 +35,9 @@ class Watched:
             time.sleep(EVERY_S)
         if process.poll() is None:
             self.ended = False
-            process.kill()
+            end(process)
 
-    def _writer(self, process: subprocess.Popen[str], marks: Path) -> int | None:
+    def _writer(self, process: subprocess.Popen[bytes], marks: Path) -> int | None:
         until = time.monotonic() + _BEGUN_S
         while process.poll() is None and time.monotonic() < until:
             if marks.is_file() and (text := marks.read_text()).endswith("\n"):

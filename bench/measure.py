@@ -43,21 +43,26 @@ def measure(
         watch=watched,
     )
     if ran.code and (watched is None or watched.ended):
-        raise WrongRun(f"{contestant.name} on {case.key} ended with {ran.code}: {(ran.err or ran.out)[-2000:]}")
+        raise WrongRun(f"ended with {ran.code}: {last(ran)}")
     if watched is not None:
-        return grown(case, contestant, ran, items, watched)
+        return grown(case, ran, items, watched)
     if case.kind is Kind.ANSWERS:
         return answered(case, contestant, ran, items)
     if case.kind is Kind.WHOLE:
-        return planned(case, contestant, ran, items)
-    return started(case, contestant, ran) if case.kind is Kind.START else imported(contestant, ran)
+        return planned(ran, items)
+    return started(contestant, ran) if case.kind is Kind.START else imported(contestant, ran)
+
+
+def last(ran: Ran) -> str:
+    """Return the end of what a command told."""
+    return (ran.err or ran.out).strip()[-2000:]
 
 
 def answered(case: Case, contestant: Contestant, ran: Ran, items: int) -> Figures:
     """Return the figures of the middle pass; only the plain loop makes more than one."""
     passes = [timed(case, contestant, marks, items) for marks in split(ran.marks)]
     if not passes:
-        raise WrongRun(f"{contestant.name} on {case.key} made no item: {(ran.err or ran.out)[-2000:]}")
+        raise WrongRun(f"made no item: {last(ran)}")
     middle = median(one["s"] for one in passes)
     return next(one for one in sorted(passes, key=lambda one: one["s"]) if one["s"] >= middle)
 
@@ -72,7 +77,7 @@ def timed(case: Case, contestant: Contestant, marks: list[dict[str, Any]], items
     """Check one pass; its time is from the first item made to the last sink's end."""
     begin, *others = marks
     ends = [mark for mark in others if "end" in mark]
-    check(case, contestant, joined(case, contestant, [end["answer"] for end in ends]), items)
+    check(case, joined([end["answer"] for end in ends]), items)
     seconds = max(end["end"] for end in ends) - begin["begin"]
     figures = {"s": seconds, "ms": 1000 * seconds, "rate": items / seconds}
     if case.unit:
@@ -85,43 +90,43 @@ def timed(case: Case, contestant: Contestant, marks: list[dict[str, Any]], items
     return figures
 
 
-def joined(case: Case, contestant: Contestant, answers: list[Any]) -> Any:
+def joined(answers: list[Any]) -> Any:
     """Return the answer that several sinks gave in parts: numbers to add, or counts, each with keys of its own."""
     if not answers:
-        raise WrongRun(f"{contestant.name} on {case.key} left no answer.")
+        raise WrongRun("left no answer")
     if not isinstance(answers[0], dict):
         return sum(answers)
     whole: dict[str, int] = {}
     for answer in answers:
         if shared := whole.keys() & answer.keys():
-            raise WrongRun(f"{contestant.name} on {case.key}: two counters have the key {min(shared)!r}.")
+            raise WrongRun(f"two counters have the key {min(shared)!r}")
         whole.update(answer)
     return whole
 
 
-def check(case: Case, contestant: Contestant, got: Any, items: int) -> None:
+def check(case: Case, got: Any, items: int) -> None:
     """Compare an answer with the one that is known."""
     known = importlib.import_module(f"bench.workloads.{case.workload}").answer
     right = known(items, case.variant) if case.variant else known(items)
     if got != right:
-        raise WrongRun(f"{contestant.name} on {case.key} gave {str(got)[:100]}; right is {str(right)[:100]}.")
+        raise WrongRun(f"gave {str(got)[:100]}; right is {str(right)[:100]}")
 
 
-def started(case: Case, contestant: Contestant, ran: Ran) -> Figures:
+def started(contestant: Contestant, ran: Ran) -> Figures:
     """Return the time to the first result; of a program without one, to its end."""
     if contestant.system == PLAIN:
         return {"ms": 1000 * ran.seconds}
     results = [mark for mark in ran.marks if "end" in mark]
     if [mark["answer"] for mark in results] != [1]:
-        raise WrongRun(f"{contestant.name} on {case.key} gave {results}; right is one result, 1.")
+        raise WrongRun(f"gave {results}; right is one result, 1")
     return {"ms": 1000 * (results[0]["end"] - ran.began)}
 
 
-def planned(case: Case, contestant: Contestant, ran: Ran, items: int) -> Figures:
+def planned(ran: Ran, items: int) -> Figures:
     """Return the time of a whole command, which plans so many PEs."""
     made = len({instance["pe"] for instance in json.loads(ran.out)["instances"]})
     if made != items:
-        raise WrongRun(f"{contestant.name} on {case.key} planned {made} PEs; right is {items}.")
+        raise WrongRun(f"planned {made} PEs; right is {items}")
     return {"ms": 1000 * ran.seconds}
 
 
@@ -131,18 +136,16 @@ def imported(contestant: Contestant, ran: Ran) -> Figures:
     if contestant.system != PLAIN:
         found = _TIMES.search(ran.err)
         if found is None:
-            raise WrongRun(f"Python did not tell how long the import took: {ran.err[-500:]}")
+            raise WrongRun(f"did not tell how long the import took: {last(ran)}")
         figures["import ms"] = int(found[2]) / 1000
     return figures
 
 
-def grown(case: Case, contestant: Contestant, ran: Ran, items: int, watched: Watched) -> Figures:
+def grown(case: Case, ran: Ran, items: int, watched: Watched) -> Figures:
     """Return how the writer's memory grew; the answer of a run that ended by itself is checked."""
     if watched.ended:
-        check(
-            case, contestant, joined(case, contestant, [mark["answer"] for mark in ran.marks if "end" in mark]), items
-        )
+        check(case, joined([mark["answer"] for mark in ran.marks if "end" in mark]), items)
     figures = watched.figures()
     if not figures:
-        raise WrongRun(f"{contestant.name} on {case.key} was over before it could be watched.")
+        raise WrongRun("was over before it could be watched")
     return figures

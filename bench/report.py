@@ -14,7 +14,7 @@ from bench.peers import PEERS
 ABOUT = """# Side by side
 
 Runs made in turn on one machine: plain Python, peers, d4py, and again. Each figure is the median over the rounds, with its least and most; a ratio is taken
-within a round. Every answer is checked.
+within a round. Every answer is checked. A peer that fails, gives a wrong answer or does not end is a row that says so.
 
 A *share* is of the rate of a plain loop that calls the same functions. Rates are timed by two marks, which the workload itself leaves, on the machine's one
 clock: from just before the source makes its first item until the last sink has its last item and is told of the end. Start-up of the interpreter and of the
@@ -71,7 +71,10 @@ def table(case: Case, scores: list[Score], rounds: int) -> str:
 
 
 def aims(score: Score) -> str:
-    """Return a contestant's goals, and how far the medians reach them."""
+    """Return a contestant's goals, and how far the medians reach them; of a peer in trouble the last line of what it told."""
+    if score.trouble:
+        first, *others = score.trouble.splitlines()
+        return " ... ".join([first, *others[-1:]])[:200].replace("|", "/")
     return ", ".join(
         f"{goal.figure} {bound(goal, goal.must)}: {goal.reached(score.figures[goal.figure].median)}"
         for goal in score.contestant.goals
@@ -112,13 +115,14 @@ def data(machine: Mapping[str, str], found: Found, rounds: int) -> dict[str, Any
         }
         for case, scores in found
     }
-    return {"version": 2, "machine": dict(machine), "rounds": rounds, "cases": cases}
+    return {"version": 3, "machine": dict(machine), "rounds": rounds, "cases": cases}
 
 
 def kept(score: Score) -> dict[str, Any]:
     """Return a score for JSON."""
     return {
         "items": score.items,
+        "trouble": score.trouble,
         "figures": {name: asdict(spread) for name, spread in score.figures.items()},
         "goals": [
             {**asdict(goal), "reached": goal.reached(score.figures[goal.figure].median)}

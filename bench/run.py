@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare d4py with plain Python and its peers, side by side: run.py [--only chain,arrays] [--rounds N] [--quick] [--no-peers] [--output FOLDER].
 
-Prints ratios, and writes them to results.md and results.json: beside this file after a whole run, else only where --output says.
+Prints ratios, and writes them to results.md and results.json after each case: beside this file where all cases are run with the peers, else only
+where --output says. The exit code is 1 where d4py itself failed or its answer was wrong; what was measured until then is printed and written.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -19,7 +21,7 @@ from bench.contest import Score, compete
 from bench.machine import load, machine
 from bench.peers import at_hand
 from bench.programme import CASES
-from bench.report import data, document
+from bench.report import Found, data, document
 from bench.running import WrongRun
 
 ROUNDS = 5
@@ -33,23 +35,33 @@ def main() -> int:
     peers, missing = ({}, {}) if alone else at_hand()
     facts = machine(peers=peers, missing=missing)
     rounds = 1 if arguments.quick else arguments.rounds
+    cases = [case for case in CASES if case.key in arguments.only]
+    whole = not alone and len(cases) == len(CASES)
+    folder = arguments.output or (Path(__file__).parent if whole else None)
+    found: Found = []
     try:
-        found = [
-            (case, play(case, rounds, peers, quick=arguments.quick)) for case in CASES if case.key in arguments.only
-        ]
+        for case in cases:
+            found.append((case, play(case, rounds, peers, quick=arguments.quick)))
+            left = [other.key for other in cases[len(found) :]]
+            told = facts | ({"not yet run": ", ".join(left)} if left else {})
+            told |= {"load after": load(), "minutes": f"{(time.monotonic() - began) / 60:.1f}"}
+            text = document(told, found, rounds)
+            if folder:
+                keep(folder, text, data(told, found, rounds))
     except WrongRun as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    facts["load after"] = load()
-    facts["minutes"] = f"{(time.monotonic() - began) / 60:.1f}"
-    text = document(facts, found, rounds)
-    print(text)
-    whole = not alone and len(found) == len(CASES)
-    if folder := arguments.output or (Path(__file__).parent if whole else None):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.md").write_text(text)
-        (folder / "results.json").write_text(json.dumps(data(facts, found, rounds), indent=1) + "\n")
+    finally:
+        if found:
+            print(text)
     return 0
+
+
+def keep(folder: Path, text: str, kept: dict[str, Any]) -> None:
+    """Write both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.md").write_text(text)
+    (folder / "results.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def play(case: Case, rounds: int, peers: dict[str, Path], *, quick: bool) -> list[Score]:

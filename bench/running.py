@@ -17,17 +17,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 PATIENCE_S = 300
 FETCHED_S = 1.0  # between two fetches of the metrics
 LEFT_OUT = {"PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}  # byte code is kept, as it is where users install
 
-Watch = Callable[[subprocess.Popen[str], Path], None]
+Watch = Callable[[subprocess.Popen[bytes], Path], None]
 
 
 class WrongRun(RuntimeError):
-    """A contestant failed, or its answer is wrong."""
+    """A contestant failed, took too long, or its answer is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,18 @@ class Ran:
     marks: list[dict[str, Any]] = field(default_factory=list)
 
 
-def run(command: list[str], environment: dict[str, str], *, watched: bool = False, watch: Watch | None = None) -> Ran:
-    """Run a command to its end. environment: may say where state is kept. watch: called once it runs, with where its marks are; may end it."""
+def run(
+    command: list[str],
+    environment: dict[str, str],
+    *,
+    watched: bool = False,
+    watch: Watch | None = None,
+    patience: float = PATIENCE_S,
+) -> Ran:
+    """Run a command to its end; what it leaves behind is ended too.
+
+    environment: may say where state is kept. watch: called once it runs, with where its marks are; may end it. patience: seconds it may take then.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         marks = Path(scratch) / "marks"
         variables = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
@@ -53,7 +63,8 @@ def run(command: list[str], environment: dict[str, str], *, watched: bool = Fals
         if watched:
             command = [*command, "--metrics", str(_fetched(over))]
             variables["TERM"] = "xterm"
-        with open(Path(scratch) / "err", "w+b") as errors:
+        # Not a pipe: what a command leaves behind would hold it open, and be waited for.
+        with open(Path(scratch) / "out", "w+b") as output, open(Path(scratch) / "err", "w+b") as errors:
             terminal = _terminal(over) if watched else errors.fileno()
             began = time.monotonic()
             process = subprocess.Popen(
@@ -61,23 +72,23 @@ def run(command: list[str], environment: dict[str, str], *, watched: bool = Fals
                 env=variables,
                 cwd=scratch,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=terminal,
-                text=True,
                 start_new_session=True,
             )
             try:
                 if watch is not None:
                     watch(process, marks)
-                out, _ = process.communicate(timeout=PATIENCE_S)
+                process.wait(timeout=patience)
                 seconds = time.monotonic() - began
+            except subprocess.TimeoutExpired:
+                raise WrongRun(f"did not end in {patience:g} s") from None
             finally:
                 over.set()
                 end(process)
                 if watched:
                     os.close(terminal)
-            errors.seek(0)
-            err = errors.read().decode(errors="replace")
+            out, err = _text(output), _text(errors)
         text = marks.read_text() if marks.is_file() else ""
     return Ran(
         code=process.returncode,
@@ -89,11 +100,16 @@ def run(command: list[str], environment: dict[str, str], *, watched: bool = Fals
     )
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of a command: its session was begun for it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _terminal(over: threading.Event) -> int:

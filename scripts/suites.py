@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -111,7 +113,8 @@ def run(suite: Suite, extra: list[str]) -> Outcome:
 
 def in_time(command: list[str], budget: int) -> int | None:
     """Return the command's exit code, or None when it was not done in time: then it prints its stacks and is ended."""
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    with heeded():
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     try:
         return process.wait(timeout=budget)
     except subprocess.TimeoutExpired:
@@ -124,6 +127,20 @@ def in_time(command: list[str], budget: int) -> int | None:
         raise
     finally:
         end_group(process.pid)
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Let what is started meanwhile heed signals that `nohup` and a shell's `&` have it ignore: tests send them."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        for number, handler in kept.items():
+            if handler is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def end_group(group: int) -> None:

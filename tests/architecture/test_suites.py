@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 
 GREEN = "def test_it(): pass\n"
 RED = "def test_it(): assert 1 == 2\n"
+HEEDED = """import signal
+def test_it(): assert signal.SIG_IGN not in map(signal.getsignal, (signal.SIGINT, signal.SIGHUP))
+"""
 CRASH = "import os, signal\ndef test_it(): os.kill(os.getpid(), signal.SIGSEGV)\n"
 HANG = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ndef test_it(): signal.pause()\n"
 
@@ -71,6 +75,17 @@ def test_a_green_suite_ends_with_exit_code_0(suites: Any, tmp_path: Path) -> Non
     write(tmp_path, "green", GREEN)
 
     assert suites.main(["green"]) == 0
+
+
+def test_tests_find_signals_heeded_however_the_suites_were_started(suites: Any, tmp_path: Path) -> None:
+    write(tmp_path, "green", HEEDED)
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        assert suites.main(["green"]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_choosing_tests_that_do_not_exist_is_no_success(suites: Any, tmp_path: Path) -> None:

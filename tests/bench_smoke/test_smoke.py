@@ -6,6 +6,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +17,24 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import bench.run as run_py
 from bench.cases import OURS, PLAIN, Case, Contestant, Goal
 from bench.commands import ROOT, command
-from bench.contest import Spread, compared, compete, fair, spreads
+from bench.contest import RIVALS, Score, Spread, compared, compete, fair, spreads
 from bench.growth import Watched
-from bench.measure import check, joined, timed
-from bench.peers import BYTEWAX, PEERS, STREAM, Peer, at_hand
+from bench.measure import Figures, check, joined, timed
+from bench.peers import BYTEWAX, STREAM, Peer, at_hand
 from bench.programme import CASES, CHAIN, TASKS
-from bench.report import aims
+from bench.report import aims, document
 from bench.running import WrongRun, run
 from bench.workloads import arrays, ints, many, tasks, words
 
 SOMEONE = Contestant(system=PLAIN)
-RIVALS = {peer.name for peer in PEERS}
+
+
+ROGUE = Contestant(system=STREAM, mapping="multi")
+DUEL = replace(CHAIN, contestants=(SOMEONE, ROGUE, Contestant(system=OURS, mapping="multi")))
+HANDED_ON = "import subprocess, time; subprocess.Popen(['sleep', '60']); print('told', flush=True); time.sleep({})"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
@@ -58,18 +67,18 @@ def test_the_known_answers_are_what_the_work_gives() -> None:
     assert many.answer(3) == 0 + 2 + 4
 
 
-def test_a_wrong_answer_ends_the_benchmark() -> None:
-    with pytest.raises(WrongRun, match=r"plain Python on chain gave 15; right is 16\."):
-        check(CHAIN, SOMEONE, 15, 4)
+def test_a_wrong_answer_is_refused() -> None:
+    with pytest.raises(WrongRun, match=r"^gave 15; right is 16$"):
+        check(CHAIN, 15, 4)
 
 
-def test_a_key_at_two_counters_ends_the_benchmark() -> None:
-    with pytest.raises(WrongRun, match="two counters have the key 'b'"):
-        joined(CHAIN, SOMEONE, [{"a": 1, "b": 1}, {"b": 1}])
+def test_a_key_at_two_counters_is_refused() -> None:
+    with pytest.raises(WrongRun, match=r"^two counters have the key 'b'$"):
+        joined([{"a": 1, "b": 1}, {"b": 1}])
 
 
 def test_sums_of_several_sinks_are_added() -> None:
-    assert joined(CHAIN, SOMEONE, [4, 5]) == 9
+    assert joined([4, 5]) == 9
 
 
 def test_time_is_from_the_first_item_to_the_last_sinks_end() -> None:
@@ -129,6 +138,94 @@ def test_contestants_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split(" ", 2)[2].partition(":")[0] for line in told] == names + names
 
 
+def broken(system: str, rounds: list[int]) -> Callable[..., Figures]:
+    """Return a measure in which a system fails in some rounds."""
+    played: Counter[str] = Counter()
+
+    def measure(_: Case, contestant: Contestant, **__: Any) -> Figures:
+        played[contestant.name] += 1
+        if contestant.system == system and played[contestant.name] in rounds:
+            raise WrongRun("did not end in 300 s")
+        return {"rate": 2.0, "s": 1.0}
+
+    return measure
+
+
+def test_a_peer_that_fails_is_a_row_that_says_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.contest.measure", broken(STREAM, [1]))
+    scores = compete(DUEL, rounds=2, items=1, peers={STREAM: Path()}, seconds=0, told=lambda _: None)
+
+    assert [score.trouble for score in scores] == ["", "did not end in 300 s", ""]
+    assert [sorted(score.figures) for score in scores] == [["rate", "s", "share"], [], ["rate", "s", "share"]]
+    rows = document({}, [(DUEL, scores)], 2).splitlines()
+    assert "| stream-d4py multi |  | did not end in 300 s |" in [line for line in rows if ROGUE.name in line]
+
+
+def test_a_peer_that_fails_later_keeps_what_it_did_and_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.contest.measure", broken(STREAM, [2]))
+    told: list[str] = []
+    scores = compete(DUEL, rounds=3, items=1, peers={STREAM: Path()}, seconds=0, told=told.append)
+
+    assert scores[1].trouble == "in round 2 did not end in 300 s"
+    assert scores[1].figures["rate"] == Spread(median=2.0, least=2.0, most=2.0)
+    assert scores[2].figures[f"over {STREAM}"] == Spread(median=1.0, least=1.0, most=1.0)
+    assert [line.partition(":")[0] for line in told if STREAM in line] == [
+        "chain 1/3 stream-d4py multi",
+        "chain stream-d4py multi",
+    ]
+
+
+def test_what_d4py_does_wrong_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.contest.measure", broken(OURS, [1]))
+    with pytest.raises(WrongRun, match=r"^d4py multi on chain did not end in 300 s$"):
+        compete(DUEL, rounds=2, items=1, peers={STREAM: Path()}, seconds=0, told=lambda _: None)
+
+
+def test_what_was_measured_before_an_error_is_written_and_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def play(case: Case, *_: Any, **__: Any) -> list[Score]:
+        if case.key == "plan":
+            raise WrongRun("d4py on plan gave 1; right is 2")
+        return [Score(contestant=SOMEONE, items=1, figures={"import ms": Spread.of([7.0])})]
+
+    monkeypatch.setattr("bench.run.play", play)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--only", "flat,plan", "--output", str(tmp_path)])
+
+    assert run_py.main() == 1
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert list(kept["cases"]) == ["flat"]
+    assert kept["machine"]["not yet run"] == "plan"
+    said = capsys.readouterr()
+    assert said.err == "bench: d4py on plan gave 1; right is 2\n"
+    assert said.out == (tmp_path / "results.md").read_text() + "\n"
+
+
+def test_a_command_that_does_not_end_is_ended_with_all_it_started() -> None:
+    with pytest.raises(WrongRun, match=r"^did not end in 0\.5 s$"):
+        run([sys.executable, "-c", HANDED_ON.format(60)], {}, patience=0.5)
+
+
+def test_what_a_command_leaves_behind_is_not_waited_for() -> None:
+    ran = run([sys.executable, "-c", HANDED_ON.format(0)], {}, patience=30)
+
+    assert (ran.code, ran.out) == (0, "told\n")
+    assert ran.seconds < 20
+
+
+def test_a_flood_is_ended_after_the_time_it_is_watched(tmp_path: Path) -> None:
+    began = time.monotonic()
+    watched = Watched(0.3)
+    mark = (
+        "import json, os; open(os.environ['BENCH_MARKS'], 'w').write(json.dumps({'process': os.getpid()}) + chr(10)); "
+    )
+    run([sys.executable, "-c", mark + HANDED_ON.format(60)], {}, watch=watched)
+
+    assert not watched.ended
+    assert watched.figures()["MB at most"] > 1
+    assert time.monotonic() - began < 20
+
+
 def test_memory_is_compared_with_its_size_after_two_seconds() -> None:
     watched = Watched(20.0)
     watched.samples = [(0.0, 5_000_000), (2.0, 10_000_000), (19.0, 12_000_000), (20.0, 11_000_000)]
@@ -165,8 +262,6 @@ def test_every_contestant_has_a_name_and_a_command_of_its_own() -> None:
 
 
 def test_the_table_says_of_each_goal_whether_it_is_reached() -> None:
-    from bench.contest import Score
-
     one = Contestant(system=OURS, goals=TASKS.contestants[-1].goals)
     score = Score(contestant=one, items=1, figures={"efficiency": Spread(median=0.96, least=0.9, most=0.97)})
 

@@ -55,8 +55,8 @@ def _classes(hint: object) -> tuple[type, ...] | None:
     """Return the classes a hint stands for, or None where it can't be judged."""
     if hint is None or hint is Any or hint is object:
         return None
-    if isinstance(hint, type):
-        return None if getattr(hint, "__origin__", None) is not None else (hint,)
+    if isinstance(hint, type) and getattr(hint, "__origin__", None) is None:  # to Python 3.10 list[int] is a type too
+        return (hint,)
     if "typing" not in sys.modules:
         return None
     import types
