@@ -70,6 +70,7 @@ class ListLink:
 
     copies = False
     urgent = False
+    empty = None
     near: Collection[int] = ()
     ledger: MutableSequence[int] = [0]  # noqa: RUF012 - nothing is settled here
     lock = threading.RLock()

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from d4py.engine.cell import Act, CellMachine
@@ -17,7 +14,6 @@ from d4py.engine.inlet import Inlet
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.settlement import BEFORE, READY, Settlement, turn
 from d4py.items import Frame, Kind
-from d4py.items.slots import Arena, Mapped, create_file
 
 READER, OTHER = 5, 6  # channels to readers
 
@@ -233,73 +229,3 @@ def test_a_checkpoint_that_a_death_cut_off_is_asked_for_again() -> None:
 
     assert list(coordinator.died("A cell died.")) == [Rewind(2, None, "A cell died."), AskBarriers(2, (0,))]
     assert list(Coordinator([0, 1], [0]).died("A cell died.")) == [Rewind(2, None, "A cell died.")]
-
-
-@pytest.fixture
-def arena() -> Iterator[tuple[Arena, int]]:
-    descriptor = create_file()
-    yield Arena(descriptor), descriptor
-    os.close(descriptor)
-
-
-def put(arena: Arena, text: bytes) -> int:
-    offset = arena.put(memoryview(text * 40_000))
-    assert offset is not None
-    return offset
-
-
-class TestSlots:
-    def test_a_slot_is_used_again_when_it_is_given_back_and_its_frame_acknowledged(
-        self, arena: tuple[Arena, int]
-    ) -> None:
-        first = put(arena[0], b"a")
-        arena[0].lend([first], 7)
-
-        arena[0].release(first)
-        second = put(arena[0], b"b")
-        arena[0].lend([second], 7)
-        arena[0].acknowledged([first])
-        third = put(arena[0], b"c")
-
-        assert second != first
-        assert third == first
-
-    def test_what_a_dead_reader_had_comes_back_but_for_what_is_sent_again(self, arena: tuple[Arena, int]) -> None:
-        done, kept, others = (put(arena[0], b"a") for _ in range(3))
-        arena[0].lend([done, kept], 7)
-        arena[0].lend([others], 8)
-        arena[0].acknowledged([done, others])
-
-        arena[0].bereft(7)
-
-        assert put(arena[0], b"b") == done
-        assert put(arena[0], b"b") not in {done, kept, others}
-        arena[0].lend([kept], 7)  # to its successor
-        arena[0].acknowledged([kept])
-        arena[0].release(kept)
-        assert put(arena[0], b"b") == kept
-
-    @pytest.mark.parametrize("pagemap", [True, False])
-    def test_what_a_replaceable_reader_changes_stays_its_own(
-        self, arena: tuple[Arena, int], pagemap: bool, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        if not pagemap:
-            monkeypatch.setattr(os, "open", _refused)
-        mapped = Mapped(arena[1], private=True)
-        monkeypatch.undo()
-        offset = put(arena[0], b"a")
-
-        view = mapped.view(offset, 40_000)
-        view[0:1] = b"x"
-        other = Mapped(arena[1]).view(offset, 40_000)
-        assert (bytes(view[:2]), bytes(other[:2])) == (b"xa", b"aa")
-        del view
-
-        assert mapped.take_released() == [offset]
-        arena[0].free(offset)
-        assert put(arena[0], b"c") == offset
-        assert bytes(mapped.view(offset, 40_000)[:2]) == b"cc"
-
-
-def _refused(*_: object) -> int:
-    raise PermissionError

@@ -195,6 +195,10 @@ class Link(Protocol):
     note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), number of the frame's first item, index
 
     @property
+    def empty(self) -> Callable[[int], Any] | None:
+        """What gives memory that readers share, where there is such: bytes in, a buffer out, or None."""
+
+    @property
     def urgent(self) -> bool:
         """Whether something came that must not wait until the call in progress ends."""
 

@@ -210,7 +210,7 @@ class Runner(Hooks):
         first = not finished and self.succession.begin() and self.start is None
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
-            pe._logger = partial(self.link.log, instance.rank)
+            pe._logger, pe._empty = partial(self.link.log, instance.rank), self.link.empty
             if not finished:
                 with nullcontext() if first else dropped(pe):
                     self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)

@@ -65,6 +65,7 @@ class GenericPE:
     outputconnections: dict[str, Port]
     _emit: MutableMapping[str, Emit] = _Unbound()
     _logger: Callable[[str], None] | None = None
+    _empty: Callable[[int], Any] | None = None  # gives shared memory of so many bytes, or None
     _folder: str = ""  # of the run
 
     def __init__(self, numprocesses: int = 1) -> None:
@@ -135,6 +136,18 @@ class GenericPE:
                 hint=did_you_mean(name, self.outputconnections),
             ) from None
         emit(data)
+
+    def empty(self, shape: int | Sequence[int], dtype: Any = float) -> Any:
+        """Return an array to compute in, of values that mean nothing yet.
+
+        Where what is written goes to another process, it lies in memory that both share: then to write it, whole and once, copies nothing. Any other array can be written as well.
+        """
+        import numpy as np
+
+        kind = np.dtype(dtype)
+        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        block = self._empty(size) if self._empty is not None and not kind.hasobject else None
+        return np.empty(shape, kind) if block is None else np.ndarray(shape, kind, buffer=block)
 
     def log(self, message: object) -> None:
         """Write a line to the log of this instance."""

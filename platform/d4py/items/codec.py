@@ -12,6 +12,7 @@ import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from d4py.items.arrays import formed, forms
 from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
 from d4py.items.slots import LARGE, Arena, Mapped
@@ -49,41 +50,22 @@ class Encoded(NamedTuple):
 
 def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
     """Return the wire form of a frame; large buffers are put into the arena."""
-    slots: list[bytes] = []
-    offsets: list[int] = []
-    in_slots = 0
-
-    def take(buffer: pickle.PickleBuffer) -> bool:
-        nonlocal in_slots
-        assert arena is not None
-        raw = buffer.raw()
-        if raw.nbytes < LARGE:
-            return True
-        offset = arena.put(raw)
-        if offset is None:
-            return True
-        offsets.append(offset)
-        slots.append(_SLOT.pack(offset, raw.nbytes))
-        in_slots += raw.nbytes
-        return False
-
-    body = b""
+    body, slots = b"", _Slots(arena)
     if frame.kind is Kind.DATA:
         try:
-            body = pickle.dumps(
-                (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=take if arena else None
+            body = _plain(frame, slots) or pickle.dumps(
+                (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=slots.take if arena else None
             )
         except Exception as error:
-            for offset in offsets:
-                arena.free(offset)  # type: ignore[union-attr]
+            slots.drop()
             raise unsendable(frame.items, error) from error
-    if slots:
-        body = b"".join(slots) + body
+    if slots.offsets:
+        body = b"".join([_SLOT.pack(*slot) for slot in zip(slots.offsets, slots.sizes, strict=True)]) + body
     head = HEAD.pack(
         len(body),
         VERSION,
         frame.kind,
-        len(slots),
+        len(slots.offsets),
         frame.channel,
         frame.generation,
         frame.attempt,
@@ -91,7 +73,49 @@ def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
         frame.first,
         frame.epoch,
     )
-    return Encoded(head, body, len(body) + in_slots, offsets)
+    return Encoded(head, body, len(body) + sum(slots.sizes), slots.offsets)
+
+
+class _Slots:
+    """The slots that a frame takes."""
+
+    def __init__(self, arena: Arena | None) -> None:
+        self.arena = arena
+        self.offsets: list[int] = []
+        self.sizes: list[int] = []
+
+    def take(self, buffer: pickle.PickleBuffer) -> bool:
+        """Put a buffer into a slot; return whether it stays in the frame instead."""
+        raw = buffer.raw()
+        return raw.nbytes < LARGE or not self.put(raw)
+
+    def put(self, raw: memoryview) -> bool:
+        """Put bytes into a slot; return whether one was free."""
+        assert self.arena is not None
+        offset = self.arena.put(raw)
+        if offset is None:
+            return False
+        self.offsets.append(offset)
+        self.sizes.append(raw.nbytes)
+        return True
+
+    def drop(self) -> None:
+        """Give all back."""
+        if self.arena is not None:
+            self.arena.drop(zip(self.offsets, self.sizes, strict=True))
+        self.offsets, self.sizes = [], []
+
+
+def _plain(frame: Frame, slots: _Slots) -> bytes:
+    """Return the body of a frame of large plain arrays, which are in slots then; nothing where it is any other, or too few slots are free."""
+    found = forms(frame.items) if slots.arena is not None else None
+    if not found:
+        return b""
+    for item in frame.items:
+        if not slots.put(memoryview(item).cast("B")):
+            slots.drop()
+            return b""
+    return pickle.dumps((None, frame.origins, frame.cause, found), protocol=5)
 
 
 def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:
@@ -105,7 +129,9 @@ def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -
             assert mapped is not None
             offset, size = _SLOT.unpack_from(body, index * _SLOT.size)
             buffers.append(mapped.view(offset, size))
-        items, origins, cause = pickle.loads(body[slots * _SLOT.size :], buffers=buffers)
+        items, origins, cause, *plain = pickle.loads(body[slots * _SLOT.size :], buffers=buffers)
+        if plain:
+            items = formed(plain[0], buffers)
     return Frame(generation, channel, number, first, Kind(kind), items, epoch, attempt, cause, origins)
 
 

@@ -56,20 +56,58 @@ class Arena:
         self._sizes: dict[int, int] = {}
         self._kept: set[int] = set()  # of frames that are not acknowledged
         self._lent: dict[int, int] = {}  # by slot, the process that has not let go of it
+        self._given: dict[
+            int, int
+        ] = {}  # slots that a PE computes in: bytes that it asked for, 0 once they are written
+        self._blocks: dict[int, weakref.ref[Any]] = {}  # what it holds of them
+        self._left: deque[int] = deque()  # of these, what the PE holds no more
+        self._first = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
     def put(self, buffer: memoryview) -> int | None:
-        """Copy a buffer into a slot; return its offset, or None where no slot is free. It is free again when it was lent and given back."""
-        size = _slot_size(buffer.nbytes)
+        """Return the offset of a slot with what is in a buffer, or None where no slot is free. It is free again when it was lent and given back.
+
+        A whole slot from `empty` is given away as it is, once; all else is copied.
+        """
+        size = buffer.nbytes
+        if self._given and (own := self._slot_at(buffer)) is not None:
+            self._given[own] = 0
+            return own
+        offset = self._take(_slot_size(size))
+        if offset is not None:
+            self._view[offset : offset + size] = buffer
+        return offset
+
+    def empty(self, size: int) -> ctypes.Array[ctypes.c_char] | None:
+        """Return a slot to compute in, or None where no slot is free."""
+        offset = self._take(_slot_size(size))
+        if offset is None:
+            return None
+        block = (ctypes.c_char * size).from_buffer(self._map, offset)
+        self._given[offset] = size
+        left = self._left
+        self._blocks[offset] = weakref.ref(block, lambda _reference: left.append(offset))
+        return block
+
+    def _slot_at(self, buffer: memoryview) -> int | None:
+        """Return the slot from `empty` that a buffer is the whole of, if it is one that was not written yet."""
+        if buffer.readonly:
+            return None
+        offset = ctypes.addressof(ctypes.c_char.from_buffer(buffer)) - self._first
+        return offset if self._given.get(offset) == buffer.nbytes else None
+
+    def _take(self, size: int) -> int | None:
+        while self._left:
+            offset = self._left.popleft()
+            del self._given[offset], self._blocks[offset]
+            self._settle(offset)
         free = self._free.get(size)
         if free:
-            offset = free.pop()
-        elif self._end + size <= self._limit:
-            offset = self._end
-            self._end += size
-            self._sizes[offset] = size
-        else:
+            return free.pop()
+        if self._end + size > self._limit:
             return None
-        self._view[offset : offset + buffer.nbytes] = buffer
+        offset = self._end
+        self._end += size
+        self._sizes[offset] = size
         return offset
 
     def lend(self, offsets: Iterable[int], reader: int) -> None:
@@ -81,24 +119,30 @@ class Arena:
     def release(self, offset: int) -> None:
         """Note that its reader has let go of a slot."""
         self._lent.pop(offset, None)
-        if offset not in self._kept:
-            self.free(offset)
+        self._settle(offset)
 
     def acknowledged(self, offsets: Iterable[int]) -> None:
         """Note that a frame with these slots will not be sent again."""
         for offset in offsets:
             self._kept.discard(offset)
-            if offset not in self._lent:
-                self.free(offset)
+            self._settle(offset)
 
     def bereft(self, reader: int) -> None:
         """Take back what a process had that died, but for what is to be sent again."""
         for offset in [offset for offset, holder in self._lent.items() if holder == reader]:
             self.release(offset)
 
-    def free(self, offset: int) -> None:
-        """Let a slot be used for something else."""
-        self._free.setdefault(self._sizes[offset], []).append(offset)
+    def _settle(self, offset: int) -> None:
+        """Let a slot be used for something else, if nobody has anything to do with it."""
+        if offset not in self._lent and offset not in self._kept and offset not in self._given:
+            self._free.setdefault(self._sizes[offset], []).append(offset)
+
+    def drop(self, slots: Iterable[tuple[int, int]]) -> None:
+        """Take back slots of a frame that was not sent: offsets and bytes. What a PE computed in can still be given away."""
+        for offset, size in slots:
+            if offset in self._given:
+                self._given[offset] = size
+            self._settle(offset)
 
 
 class Mapped:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from d4py.engine.failure import Unwind
 from d4py.engine.link import Report, Unkept
@@ -54,6 +54,11 @@ class LocalLink:
         self._ticked: list[Callable[[], None]] = []
         self._logs: dict[int, IO[str]] = {}
         self._journals: list[Journal] = []
+
+    @property
+    def empty(self) -> Callable[[int], Any] | None:
+        """What gives memory that readers share."""
+        return None
 
     @property
     def urgent(self) -> bool:

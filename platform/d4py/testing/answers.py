@@ -155,6 +155,16 @@ class AnswersContract(Case):
         assert sorted(result.outputs.values("hold")) == sums
         assert sorted(result.outputs.values("spoil")) == sums
 
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_arrays_computed_in_memory_that_readers_share_are_whole(self, times: int) -> None:
+        """One or two a call; one reader keeps them all, another ruins each."""
+        result = self.run("held", items=60, computed=times)
+
+        green(result)
+        sums = sorted([49_995_000 + 10_000 * number for number in range(60)] * times)
+        assert sorted(result.outputs.values("hold")) == sums
+        assert sorted(result.outputs.values("spoil")) == sums
+
     def test_a_graph_of_classes_and_functions_that_no_module_has_runs(self) -> None:
         factor = 3
 

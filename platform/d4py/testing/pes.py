@@ -336,16 +336,22 @@ class Endless(Bench):
 
 
 class Spectrum(Bench):
-    """Writes an array for each number."""
+    """Writes an array for each number; or computes `computed` of them in memory that it asks for."""
 
     stateless = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, computed: int = 0) -> None:
         super().__init__(name)
+        self.computed = computed
         self._add_input("input")
         self._add_output("output")
 
     def process(self, inputs: dict[str, Any]) -> Any:
         import numpy as np
 
-        return {"output": np.arange(10_000, dtype=np.float64) + opened(inputs["input"], self.name)}
+        number = opened(inputs["input"], self.name)
+        for _ in range(self.computed):
+            array = self.empty(10_000)
+            np.add(np.arange(10_000), number, out=array)
+            self.write("output", array)
+        return None if self.computed else {"output": np.arange(10_000, dtype=np.float64) + number}

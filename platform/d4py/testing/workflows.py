@@ -220,8 +220,8 @@ def piped(draft: Draft) -> WorkflowGraph:
 
 
 def held(draft: Draft) -> WorkflowGraph:
-    """Arrays to two readers: one keeps them all, the other ruins each."""
-    spectrum = Spectrum("spectrum")
+    """Arrays to two readers: one keeps them all, the other ruins each. computed: how many a call, in memory from the engine."""
+    spectrum = Spectrum("spectrum", computed=int(draft.other.get("computed", 0)))
     draft.line(draft.numbers(), spectrum, Hold("hold"))
     return draft.line(spectrum, Spoil("spoil"))
 

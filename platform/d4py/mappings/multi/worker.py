@@ -21,7 +21,7 @@ from d4py.engine.succession import replaceable
 from d4py.items import Frame, codec
 from d4py.items.codec import Encoded, Type
 from d4py.items.copying import sized_all
-from d4py.items.slots import Arena, Mapped
+from d4py.items.slots import LARGE, Arena, Mapped
 from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
@@ -349,6 +349,11 @@ class _WorkerLink(LocalLink):
         ]
         self.copies = not self.near
         self.ledger = worker.board.ledger(sum(worker.rooms[:cell]), worker.rooms[cell])
+
+    def empty(self, size: int) -> Any:
+        """Return shared memory to compute in; None for what is small, or where none is free."""
+        with self.lock:
+            return self.worker.arena.empty(size) if size >= LARGE else None
 
     @property
     def urgent(self) -> bool:

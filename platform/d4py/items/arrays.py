@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Large plain arrays, by shape and type: pickle takes 15 us to say as much. NumPy is not imported for it: who has no arrays does not need it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from d4py.items.slots import LARGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Form = tuple[tuple[int, ...], str]  # shape, type
+
+_KINDS = "biufc"  # whose memory says all about them
+
+
+def forms(items: Sequence[Any]) -> list[Form] | None:
+    """Return the forms of items that are all large plain arrays; None where one is anything else."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return None
+    found: list[Form] = []
+    for item in items:
+        if type(item) is not numpy.ndarray or item.nbytes < LARGE:
+            return None
+        kind = item.dtype
+        if kind.kind not in _KINDS or not item.flags.c_contiguous:
+            return None
+        found.append((item.shape, kind.str))
+    return found
+
+
+def formed(forms: Sequence[Form], buffers: Sequence[memoryview]) -> list[Any]:
+    """Return the arrays of these forms that lie in buffers."""
+    import numpy as np
+
+    return [np.ndarray(shape, kind, buffer) for (shape, kind), buffer in zip(forms, buffers, strict=True)]
