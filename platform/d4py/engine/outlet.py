@@ -144,10 +144,10 @@ class Lane:
         frames: list[Frame] = []
         while self.buffer:
             targets = self._targets()
-            number = min(len(self.buffer), *[outlet.room() for outlet in targets])
-            if number <= 0:
+            number = min(len(self.buffer), *[outlet.frame_limit() for outlet in targets])
+            # Less room than that: a shorter frame would come back as as little credit, and no frame would ever be long again.
+            if any(outlet.room() < number for outlet in targets):
                 break
-            number = min(number, max(1, min(outlet.frame_limit() for outlet in targets)))
             items = self.buffer[
                 :number
             ]  # not a new list for the buffer: writers hold this one, and may append meanwhile
@@ -195,5 +195,6 @@ class Lane:
         return [self.outlets[self._at]]
 
 
-def _invitation(outlet: Outlet) -> tuple[bool, int]:
-    return not outlet.unacked, outlet.room()
+def _invitation(outlet: Outlet) -> tuple[bool, bool, int]:
+    room = outlet.room()
+    return not outlet.unacked, room >= outlet.frame_limit(), room
