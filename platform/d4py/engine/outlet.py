@@ -172,6 +172,11 @@ class Lane:
         return any(outlet.idle for outlet in self.outlets) if self.choice is Choice.ANY else self.outlets[0].idle
 
     @property
+    def busy(self) -> bool:
+        """Whether each reader that a frame could go to has two in hand already, as far as it is known here."""
+        return min(len(outlet.unacked) for outlet in self.outlets) >= 2
+
+    @property
     def hungry(self) -> bool:
         """Whether a reader that could run at once has nothing in hand."""
         if not self.near:
