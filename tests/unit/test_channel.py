@@ -56,6 +56,33 @@ def test_a_writer_sends_only_what_its_reader_allows() -> None:
     assert [item for frame in lane.cut() for item in frame.items] == [3, 4]
 
 
+def test_credit_that_comes_back_in_crumbs_is_gathered_into_a_whole_frame() -> None:
+    outlet = Outlet(0, 1, credit=8)
+    lane = Lane([outlet], Choice.ONE)
+    for number in range(4):
+        lane.buffer.append(number)
+        lane.cut()
+    lane.buffer.extend(range(4, 20))
+    assert [frame.items for frame in lane.cut()] == [[4, 5, 6, 7]]
+
+    cuts = []
+    for number in range(4):
+        outlet.acknowledge(number, 9 + number)
+        cuts.append([frame.items for frame in lane.cut()])
+
+    assert cuts == [[], [], [], [[8, 9, 10, 11]]]
+
+
+def test_shuffle_goes_to_a_reader_that_can_take_a_whole_frame_before_one_with_more_room() -> None:
+    fast, slow = Outlet(0, 1, credit=100), Outlet(1, 1, credit=4)
+    fast.cut(list(range(60)))
+    slow.cut(["x"])
+    lane = Lane([fast, slow], Choice.ANY)
+    lane.buffer.extend(range(60))
+
+    assert [(frame.channel, len(frame.items)) for frame in lane.cut()] == [(1, 2)]
+
+
 def test_large_items_are_bounded_by_bytes_but_two_frames_may_always_go() -> None:
     outlet = Outlet(0, 1, credit=1000)
     for _ in range(2):

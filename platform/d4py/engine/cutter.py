@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from d4py.engine.outlet import Lane, Outlet
 
 FOREVER = -1.0
-_HOLD = 0.001  # seconds that a value may wait for others to travel with
+_HOLD = 0.001  # seconds that a value may wait for others to travel with, where others came lately
 _PAUSE = 0.0002  # seconds between two short frames of a cell: with many lanes they must not be most of its work
+_NEWS = 0.005  # seconds after which a long call that writes takes in what came over the link
 _LOOK = 32  # items after which a lane looks again at how large they are
 
 
@@ -41,6 +42,7 @@ class Cutter:
         self.blocked = 0.0  # seconds that writes have waited for readers
         self._eager = False
         self._due = 0.0
+        self._news = 0.0
         self._lane_of: dict[int, Lane] = {}
 
     def take(self, lanes: list[Lane]) -> None:
@@ -69,8 +71,13 @@ class Cutter:
                 # A burst: look at the clock again when there are twice as many.
                 lane.limit = min(2 * waiting, lane.frame_limit())
                 return
-            lane.due, self._due = now + _HOLD, now + _PAUSE
-            if self._eager:
+            # A value that came alone, and for which the reader has time, need not wait for others: the next one may go soon as well.
+            light = waiting == 1 and not lane.busy
+            lane.due, self._due = now + (_PAUSE if light else _HOLD), now + _PAUSE
+            self.cut(lane)
+            # After the cut: no news is a reason to keep the value here.
+            if self._eager and (lane.busy or now >= self._news):
+                self._news = now + _NEWS
                 self._serve(0)
         self.cut(lane)
         while len(lane.buffer) >= max(lane.limit, lane.frame_limit()):

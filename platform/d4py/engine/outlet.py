@@ -195,10 +195,10 @@ class Lane:
                     break
                 continue
             targets = self._targets()
-            number = min(len(self.buffer), *[outlet.room() for outlet in targets])
-            if number <= 0:
+            number = min(len(self.buffer), *[outlet.frame_limit() for outlet in targets])
+            # Less room than that: a shorter frame would come back as as little credit, and no frame would ever be long again.
+            if any(outlet.room() < number for outlet in targets):
                 break
-            number = min(number, max(1, min(outlet.frame_limit() for outlet in targets)))
             items = self.buffer[
                 :number
             ]  # not a new list for the buffer: writers hold this one, and may append meanwhile
@@ -248,6 +248,11 @@ class Lane:
         return any(outlet.idle for outlet in self.outlets) if self.choice is Choice.ANY else self.outlets[0].idle
 
     @property
+    def busy(self) -> bool:
+        """Whether each reader that a frame could go to has two in hand already, as far as it is known here."""
+        return min(len(outlet.unacked) for outlet in self.outlets) >= 2
+
+    @property
     def hungry(self) -> bool:
         """Whether a reader that could run at once has nothing in hand."""
         if not self.near:
@@ -271,5 +276,6 @@ class Lane:
         return [self.outlets[self._at]]
 
 
-def _invitation(outlet: Outlet) -> tuple[bool, int]:
-    return not outlet.unacked, outlet.room()
+def _invitation(outlet: Outlet) -> tuple[bool, bool, int]:
+    room = outlet.room()
+    return not outlet.unacked, room >= outlet.frame_limit(), room

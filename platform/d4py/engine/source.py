@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LONG = 0.01  # seconds; a source whose calls last longer keeps the state it had before each
 _QUANTUM = 0.001
 _MOST = 8192
+_FEW = 8
 _NOTHING = [0, 0, 0]  # a source has no item in hand
 _FIRST_REST, _LONGEST_REST = 0.0005, 0.01  # seconds until a live source that has nothing is asked again
 
@@ -132,8 +133,8 @@ class Source:
 
     @property
     def slow(self) -> bool:
-        """Whether the next step is one long call."""
-        return self._stream is None and self._last >= _LONG
+        """Whether the next step is one long call, or takes so few values that the clock may be looked at with each."""
+        return self._quantum <= _FEW or (self._stream is None and self._last >= _LONG)
 
     @property
     def splittable(self) -> bool:
@@ -190,8 +191,10 @@ class Source:
         self._adapt(self.clock() - began, made)
 
     def _adapt(self, spent: float, made: int) -> None:
-        self.dragged = spent > _QUANTUM * made
-        if spent < _QUANTUM / 2:
+        self.dragged = spent > _QUANTUM / 2 * made
+        if self.dragged:
+            self._quantum = 1
+        elif spent < _QUANTUM / 2:
             self._quantum = min(_MOST, self._quantum * 2)
         elif spent > 2 * _QUANTUM:
             self._quantum = max(1, min(self._quantum // 2, made))

@@ -55,8 +55,11 @@ class Taking:
         if eager:
             self._cutter.eager(True)
         began, blocked = clock(), self._cutter.blocked
-        with self._runner.unlocked():
+        self._runner.lock.release()  # as `unlocked` does, without its cost for each frame
+        try:
             self._each(frame, rank, port)
+        finally:
+            self._runner.lock.acquire()
         spent = (clock() - began - self._cutter.blocked + blocked) / max(1, len(frame.items))
         note[0] = 0
         self.work = spent if not self.work or spent < self.work else (1 - _NEWEST) * self.work + _NEWEST * spent
