@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from desk import Parts
+from heir import Heir, Neighbour, Will
 from keys import Key, key
 from rules import NeedChoice, Part, Rules, Violation
 from shell import Effect, Shell
 from systems import System
 
+from d4py.engine.estate import Estate
 from d4py.items import Frame
 
 Outcome = tuple[int, Effect | None]
@@ -44,6 +46,7 @@ class About(NamedTuple):
     top: bool
     finished: bool
     lost: bool
+    away: frozenset[int] = frozenset()  # neighbours that are dead, as it knows
 
 
 class Dead(NamedTuple):
@@ -52,6 +55,7 @@ class Dead(NamedTuple):
     place: int
     generation: int
     out: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    will: Will | None = None  # of a cell that can be replaced alone
 
 
 class Cells:
@@ -67,14 +71,17 @@ class Cells:
         """Return the number of a cell's state."""
         number = self.shells.of(shell.key(), shell)
         if number == len(self.about):
-            about = About(True, shell.generation, shell.polls, shell.top, shell.machine.finished, shell.lost)
+            away = shell.away if isinstance(shell, Neighbour) else frozenset()
+            about = About(True, shell.generation, shell.polls, shell.top, shell.machine.finished, shell.lost, away)
             self.about.append(about)
         return number
 
-    def dead(self, place: int, cell: int) -> int:
-        """Return the number of a cell that is dead."""
-        out = () if self.rules.truncates else tuple(sorted(self.shells.values[cell].out.items()))
-        value = Dead(place, self.about[cell].generation, out)
+    def dead(self, place: int, cell: int, *, kept: int | None = None) -> int:
+        """Return the number of a cell that is dead. kept: how much of its spool outlives it."""
+        shell = self.shells.values[cell]
+        out = () if self.rules.truncates else tuple(sorted(shell.out.items()))
+        will = shell.will(kept) if isinstance(shell, Heir) else None
+        value = Dead(place, self.about[cell].generation, out, will)
         number = self.shells.of(value, value)
         if number == len(self.about):
             self.about.append(About(False, value.generation, False, False, False, False))
@@ -108,7 +115,7 @@ class Cells:
         return self.about[cell].top and not self.step(cell)
 
     def _local(
-        self, name: tuple[Any, ...], cell: int, change: Callable[[Shell], Effect | None] | None, go_on: bool
+        self, name: tuple[Any, ...], cell: int, change: Callable[[Any], Effect | None] | None, go_on: bool
     ) -> list[Outcome]:
         found = self.remembered.get(name)
         if found is None:
@@ -121,7 +128,7 @@ class Cells:
             raise found
         return found
 
-    def _run(self, cell: int, change: Callable[[Shell], Effect | None] | None, go_on: bool) -> list[Outcome]:
+    def _run(self, cell: int, change: Callable[[Any], Effect | None] | None, go_on: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
         pending: list[tuple[bool, ...]] = [()]
         while pending:
@@ -144,6 +151,8 @@ class Cells:
             return ("send", effect[1].channel, self.sheet(effect[1]))
         if effect is not None and effect[0] == "tell":
             return ("tell", self.parts.keep(effect[1]))
+        if effect is not None and effect[0] == "joins":
+            return ("joins", tuple([(frame.channel, self.sheet(frame)) for frame in effect[1]]), effect[2])
         return effect
 
     def sheet(self, frame: Frame) -> int:
@@ -156,7 +165,30 @@ class Cells:
 
     def begin(self, place: int, generation: int, part: Part | None, epoch: int, before: int | None) -> int:
         """Return a cell that begins from its part of the commit of an epoch. before: what it was in an older generation."""
-        shell = (self.rules.shell or Shell)(self.rules, self.system, self.system.places[place], generation, part, epoch)
+        shell = self._kind(place)(self.rules, self.system, self.system.places[place], generation, part, epoch)
         if before is not None and not self.rules.truncates:
             shell.out = dict(self.shells.values[before].out)
         return self.shell(shell)
+
+    def _kind(self, place: int) -> type[Shell]:
+        if not self.system.alone:
+            return self.rules.shell or Shell
+        if self.system.places[place].pe.replaceable:
+            return self.rules.heir or Heir
+        return self.rules.neighbour or Neighbour
+
+    def succeed(self, dead: int, part: Part | None, epoch: int, estate: Estate) -> int:
+        """Return a cell that takes the place of a dead one."""
+        place, generation, _, will = self.shells.values[dead]
+        kind = self.rules.heir or Heir
+        shell = kind(self.rules, self.system, self.system.places[place], generation, part, epoch, estate, will)
+        return self.shell(shell)
+
+    def lose(self, cell: int, dead: int, frames: tuple[int, ...], acks: tuple[tuple[int, int, int], ...]) -> list[Outcome]:
+        """Return a cell that has taken in all that a dead neighbour sent, and what it says of it. acks: channel, number, credit."""
+        came = [self.sheets.values[sheet] for sheet in frames]
+        return self._local(("lose", cell, dead, frames, acks), cell, lambda shell: shell.lose(dead, came, acks), False)
+
+    def join(self, cell: int, dead: int) -> list[Outcome]:
+        """Return a cell that has met the successor of a neighbour, and what it sends to it."""
+        return self._local(("join", cell, dead), cell, lambda shell: shell.join(dead), False)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from rules import Part, Violation
 from systems import PE, System, rank
 
+from d4py.engine.outlet import Choice
+
 Parts = Mapping[int, Part]  # of a commit, by cell
 
 
@@ -17,6 +19,8 @@ def check_commit(system: System, parts: Parts, before: Parts) -> None:
     _check_kept(system, parts, before)
     _check_books(system, parts)
     _check_items(system, parts)
+    if system.alone:
+        _check_counts(system, parts)
     if system.ordered:
         _check_order(system, parts)
 
@@ -73,7 +77,7 @@ def _read(system: System, parts: Parts, pe: PE) -> Counter[int] | None:
         if place.pe is not pe:
             continue
         part = parts[place.index]
-        if pe.reads_last and part.seen is not None and part.seen != part.out:
+        if pe.reads_last and pe.keeps and part.seen is not None and part.seen != part.out:
             raise Violation(f"Committed: {place.name} has seen {part.seen} and spooled {part.out}.")
         if pe.reads_last:
             found.update(value for values in part.out.values() for value in values)
@@ -82,6 +86,22 @@ def _read(system: System, parts: Parts, pe: PE) -> Counter[int] | None:
         else:
             return None
     return found
+
+
+def _check_counts(system: System, parts: Parts) -> None:
+    """What a cell that was replaced has counted is what its channels have."""
+    for place in system.places:
+        if not place.pe.replaceable:
+            continue
+        counters, counts = parts[place.index].counters, parts[place.index].counts
+        each = [(choice, sum(counters.written[channel] for channel in ids), len(ids)) for choice, ids in place.lanes]
+        lanes = [written // readers if choice is Choice.EVERY else written for choice, written, readers in each]
+        wrote = sum(sum(lanes[lane] for lane in route) for route in place.routes)
+        if counts != (sum(counters.read.values()), wrote):
+            raise Violation(
+                f"A commit in which {place.name} has counted {counts[0]} items read and {counts[1]} written, "
+                f"and its channels {sum(counters.read.values())} and {wrote}."
+            )
 
 
 def _check_order(system: System, parts: Parts) -> None:

@@ -22,8 +22,10 @@ from d4py.engine.coordinator import (
     Rewind,
     Suspended,
 )
+from d4py.engine.estate import Estate
 
 Ask = tuple[int, int, int, str]  # cell, generation, epoch; "barrier", or "commit" where the epoch's is durable
+Birth = tuple[int, Estate]  # a cell, and what the one left whose place it takes
 
 
 class Parts:
@@ -67,11 +69,12 @@ class Desk:
         self.ending = False  # all is committed; the run waits for `unreleased`
         self.unreleased: tuple[int, ...] = ()
         self.asks: tuple[Ask, ...] = ()
+        self.births: tuple[Birth, ...] = ()
         self.coordinator = self._new(1, None)
 
     def clone(self) -> Desk:
         """Return a copy."""
-        twin = object.__new__(Desk)
+        twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.coordinator = clone_object(self.coordinator)
         return twin
@@ -88,7 +91,7 @@ class Desk:
 
     def handle(self, event: tuple[Any, ...]) -> None:
         """Let something happen; `asks` are then the requests to the sources."""
-        self.asks = ()
+        self.asks, self.births = (), ()
         getattr(self, f"_{event[0]}")(*event[1:])
 
     def _part(self, number: int) -> None:

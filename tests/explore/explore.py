@@ -18,6 +18,7 @@ if __name__ == "__main__":
 from network import ENDED, Label, State
 from rules import Rules, Violation
 from story import told
+from succeeding import Succeeding
 from systems import System
 from world import World
 
@@ -45,7 +46,7 @@ class Search:
     """Breadth first, so that the first violation has the shortest story."""
 
     def __init__(self, system: System, rules: Rules | None = None, *, limit: int = 10**9) -> None:
-        self.world = World(system, rules)
+        self.world = (Succeeding if system.alone else World)(system, rules)
         self.limit = limit
         self.report = Report(system=system)
         first = self.world.first()

@@ -49,6 +49,7 @@ def key(value: Any) -> Key:
             int(value.kind),
             tuple(value.items),
             value.epoch,
+            value.cause,
         )
     if kind is Commit:
         return (value.generation, value.epoch, tuple(sorted(value.parts.items())), value.final)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cells import Cells, Numbers
-from desk import Desk, Parts
+from desk import Birth, Desk, Parts
 from rules import Rules, Violation
 from shell import Effect
 from systems import System
 
+from d4py.engine.estate import Estate
 from d4py.items import Frame, Kind
 
 State = tuple[int, ...]
@@ -37,6 +38,8 @@ class Trouble(NamedTuple):
 class Network:
     """The layout of a state, and what cells do to it."""
 
+    desk_kind = Desk
+
     def __init__(self, system: System, rules: Rules | None = None) -> None:
         self.system = system
         self.rules = rules or Rules()
@@ -50,9 +53,10 @@ class Network:
         self.cells = Cells(system, self.rules, self.parts)
         self.about, self.sheets, self.shells = self.cells.about, self.cells.sheets, self.cells.shells
         self.desks, self.troubles, self.queues, self.worlds = Numbers(), Numbers(), Numbers(()), Numbers(())
-        self.heard: dict[tuple[Any, ...], tuple[int, tuple[Any, ...]] | Violation] = {}
+        self.heard: dict[tuple[Any, ...], tuple[int, tuple[Any, ...], tuple[Birth, ...]] | Violation] = {}
         self.now: Label = ()  # what is being tried; the last step of a story that ends in a violation
         self.free_acks = system.free or system.credit > 1
+        self.late_acks = system.free  # they are looked at by a cell that has ended
 
     def first(self) -> State:
         """Return where it begins."""
@@ -66,7 +70,7 @@ class Network:
             system.copies,
             1 if system.fault else 0,
         )
-        desk = Desk(system, self.rules, self.parts)
+        desk = self.desk_kind(system, self.rules, self.parts)
         return (
             *cells,
             *[0] * (2 * self.m + 2 * self.n),
@@ -89,6 +93,15 @@ class Network:
         """Return the head of a queue that is not empty."""
         return self.queues.values[state[index]][0]
 
+    def send(self, before: State, after: list[int], effect: Effect) -> None:
+        """Send a frame to the reader of a channel."""
+        self.check_send(before, effect[1], self.sheets.values[effect[2]])
+        self.put(after, self.frames + effect[1], effect[2])
+
+    def bear(self, after: list[int], cell: int, estate: Estate) -> None:
+        """Let a cell begin in the place of one that died."""
+        raise NotImplementedError
+
     def acknowledge(self, after: list[int], cell: int, effect: Effect) -> None:
         """Send an acknowledgement to the writer of a channel."""
         _, channel, number, credit = effect
@@ -96,7 +109,7 @@ class Network:
         writer = self.about[after[self.system.channels[channel][0]]]
         if self.rules.acks_checked and (not writer.alive or writer.generation > generation):
             return  # its link drops it
-        if writer.finished and not self.system.free:
+        if writer.finished and not self.late_acks:
             return  # it changes nothing there
         self.put(after, self.acks + channel, (generation, number, credit))
 

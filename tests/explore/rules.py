@@ -13,8 +13,11 @@ from d4py.engine.coordinator import Coordinator
 from d4py.engine.inlet import Inlet
 from d4py.engine.outlet import Lane, Outlet
 from d4py.engine.sinks import Sinks
+from d4py.engine.succession import Succession
+from d4py.mappings.multi.vacancies import Vacancies
 
 if TYPE_CHECKING:
+    from heir import Heir, Neighbour
     from shell import Shell
 
 
@@ -38,6 +41,7 @@ class Part:
     position: int | None  # whole writes of a source
     out: dict[int, tuple[int, ...]]  # how far the spooled outputs reach
     held: Held = ()  # by a sink that commits
+    counts: tuple[int, ...] = ()  # items read and written, where a cell can be replaced alone
 
     @property
     def final(self) -> bool:
@@ -56,6 +60,11 @@ class Rules:
     coordinator: type[Coordinator] = Coordinator
     sinks: type[Sinks] = Sinks
     shell: type[Shell] | None = None
+    neighbour: type[Neighbour] | None = None
+    heir: type[Heir] | None = None
+    succession: type[Succession] = Succession
+    vacancies: type[Vacancies] = Vacancies
+    judged: bool = True  # whether a cell is replaced exactly when that is due
     newer: str = "waits"  # what a mapping does with a frame of a generation that its reader is not in yet: it "waits", is "dropped" or "taken"
     acks_checked: bool = True  # an acknowledgement of an older generation is dropped
     asks_checked: bool = True  # and so is a coordinator's request

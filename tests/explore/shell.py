@@ -180,7 +180,7 @@ class Shell:
         if step.act is Act.BARRIER:
             return self.barrier(step.epoch)
         if step.act is Act.FINISH:
-            return (("post",), ("flush",), ("ends",), ("finish",))
+            return self.end()
         return ()
 
     def run(self, frame: Frame) -> tuple[Op, ...]:
@@ -190,6 +190,10 @@ class Shell:
         if len(frame.items) == 1:
             items = (("eager", True), *items, ("eager", False))
         return (*items, ("flush",), ("done", frame))
+
+    def end(self) -> tuple[Op, ...]:
+        """Return the operations for the end."""
+        return (("post",), ("flush",), ("ends",), ("finish",))
 
     def call(self) -> tuple[Op, ...]:
         """Return the operations for one write of a source, or for its end."""
@@ -314,7 +318,7 @@ class Shell:
         return ("ack", frame.channel, frame.number, inlet.grant(0.0))
 
     def _do_barriers(self, epoch: int) -> None:
-        self.ops = (*[("send", outlet.barrier(epoch)) for outlet in self.machine.outlets.values()], *self.ops)
+        self.ops = (*[("send", frame) for frame in self.machine.barriers(epoch)], *self.ops)
 
     def _do_hand(self, epoch: int) -> None:
         self.ops = (*self.hand_over(epoch), *self.ops)
@@ -339,7 +343,7 @@ class Shell:
             self.ops = (*self.write(MARK + sum(map(len, self.seen.values()))), *self.ops)
 
     def _do_ends(self) -> None:
-        self.ops = (*[("send", outlet.end()) for outlet in self.machine.outlets.values()], *self.ops)
+        self.ops = (*[("send", frame) for frame in self.machine.ends()], *self.ops)
 
     def _do_finish(self) -> None:
         acks = self._acks(self.machine.finish())

@@ -45,8 +45,15 @@ def _of_cell(world: World, what: str, name: str, *about: Any) -> str:
         return f"The coordinator hears from {name}: {_letter(world, about[0])}."
     if what == "begins":
         return f"{name} begins anew, in generation {about[0]}."
-    if what in {"crashes", "notices"}:
-        return f"{name} CRASHES." if what == "crashes" else f"The coordinator notices that {name} is dead."
+    if what == "crashes":
+        return f"{name} CRASHES{f', {about[0]} frames that it sent go with it' if about and about[0] else ''}."
+    if what == "notices":
+        return f"The coordinator notices that {name} is dead."
+    if what in {"loses sight", "meets"}:
+        other = world.system.places[about[0]].name
+        if what == "meets":
+            return f"{name} meets the successor of {other}, and sends what {other} did not acknowledge."
+        return f"{name} hears that {other} is dead, takes in what it sent, and reports."
     return f"{name} goes on{_then(world, *about)}"
 
 
@@ -82,6 +89,8 @@ def _then(world: World, effect: Any = None) -> str:
         return f"; lets item {effect[1]} APPEAR."
     if effect[0] == "released":
         return f"; tells that all up to epoch {effect[1]} is let go."
+    if effect[0] in {"settled", "owes"}:
+        return f"; {'enters its counts' if effect[0] == 'settled' else 'keeps an acknowledgement for a successor'}."
     return "; asks for a rewind." if effect[0] == "lost" else "; DIES of the item."
 
 
@@ -101,6 +110,9 @@ def _part(part: Part) -> str:
 
 
 def _letter(world: World, letter: Any) -> str:
+    if letter[0] == "standing":
+        name = world.system.places[letter[1]].name
+        return f"how far it has come with {name}: {[tuple(one) for one in (*letter[3].supplies, *letter[3].demands)]}"
     if letter[0] == "released":
         return f"all up to epoch {letter[2]} is let go"
     return _part(world.parts.all[letter[1]]) if letter[0] == "part" else "a frame is missing"

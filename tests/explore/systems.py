@@ -12,6 +12,7 @@ from d4py.engine.outlet import Choice
 
 MARK = 1000  # what a `total` writes at its end is this and its count
 AGAIN = 100  # what a `twice` adds to its second write
+GREETING, FAREWELL = 2000, 3000  # what a `greets` writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,8 @@ class PE:
     """A processing element of a system.
 
     kind: source (writes 0, 1, ...), map (writes what it reads), twice (the same and a second value), total (writes its count at the end),
-    sink (its outputs are the run's), files (a sink that lets go what it reads once a commit covers it).
+    sink (its outputs are the run's), files (a sink that lets go what it reads once a commit covers it), some (writes no, one or two values for
+    an item), greets (as map, and a value when it begins and when it ends), spools (stateless, what it writes is not consumed).
     """
 
     name: str
@@ -31,12 +33,17 @@ class PE:
     @property
     def keeps(self) -> bool:
         """Whether it has a state."""
-        return self.kind == "total" or self.reads_last
+        return self.kind in {"total", "sink", "files"}
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether its instances can be replaced alone."""
+        return self.kind in {"map", "twice", "some", "greets", "spools"}
 
     @property
     def reads_last(self) -> bool:
         """Whether what it reads is what the run is for."""
-        return self.kind in {"sink", "files"}
+        return self.kind in {"sink", "files", "spools"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,7 @@ class System:
     copies: int = 0  # frames that come a second time, at any time, in any later generation too
     fault: str = ""  # what happens once to a frame: "lose" it, "empty" it
     poison: int = -1  # the item that kills whoever processes it
+    alone: bool = False  # stateless cells that die are replaced alone where that may be
     near: bool = False  # readers run only while their writers do not
     zombies: bool = True  # a cell may work on in its old generation after the rewind, until it is told
     free: bool = False  # every interleaving, also those that can't differ
@@ -83,6 +91,7 @@ class System:
         told += ["old generations work on"] if self.zombies and (self.crashes or self.fault) else []
         told += ["every interleaving"] if self.free else []
         told += ["cells take turns"] if self.near else []
+        told += ["replaced alone"] if self.alone else []
         return ", ".join(told)
 
     def _troubles(self) -> list[tuple[int, str]]:
@@ -111,7 +120,11 @@ class System:
             return Counter(range(pe.base, pe.base + written[pe.name]))
         if pe.kind == "total":
             return Counter([MARK + sum(read.values())] if pe.name in ended else [])
-        return Counter([value for item in read.elements() for value in outputs(pe.kind, item)])
+        emitted = Counter([value for item in read.elements() for value in outputs(pe.kind, item)])
+        if pe.kind == "greets":
+            emitted[GREETING] += 1
+            emitted[FAREWELL] += int(pe.name in ended)
+        return emitted
 
     def _named(self, name: str) -> PE:
         return next(pe for pe in self.pes if pe.name == name)
@@ -139,7 +152,9 @@ def outputs(kind: str, value: int) -> tuple[int, ...]:
     """Return what a PE writes for an item."""
     if kind == "twice":
         return (value, value + AGAIN)
-    return (value,) if kind == "map" else ()
+    if kind == "some":
+        return ((), (value,), (value, value + AGAIN))[(value + 2) % 3]
+    return (value,) if kind in {"map", "greets"} else ()
 
 
 def rank(value: int) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class World(Network):
                 return
         if not about.alive:
             if about.generation == generation:
-                self._desk(moves, state, ("notices", cell), ("died",))
+                self._notices(moves, state, cell)
             return
         if about.lost:
             return
@@ -109,6 +109,9 @@ class World(Network):
                 self._acknowledged(moves, state, channel, cell)
         if state[self.asks + cell]:
             self._asked(moves, state, cell)
+
+    def _notices(self, moves: list[Move], state: State, cell: int) -> None:
+        self._desk(moves, state, ("notices", cell), ("died",))
 
     def _steps(self, moves: list[Move], state: State, cell: int) -> None:
         self.now = ("steps", cell)
@@ -165,7 +168,7 @@ class World(Network):
         after = list(state)
         self.drop(after, self.acks + channel)
         about = self.about[state[cell]]
-        if (generation == about.generation or not self.rules.acks_checked) and (self.system.free or not about.finished):
+        if (generation == about.generation or not self.rules.acks_checked) and (self.late_acks or not about.finished):
             after[cell] = self.cells.credit(state[cell], channel, number, credit)
         moves.append((self.now, tuple(after), False))
 
@@ -200,8 +203,7 @@ class World(Network):
         self.now = label
         if effect is not None:
             if effect[0] == "send":
-                self.check_send(state, effect[1], self.sheets.values[effect[2]])
-                self.put(after, self.frames + effect[1], effect[2])
+                self.send(state, after, effect)
             elif effect[0] == "ack":
                 self.acknowledge(after, cell, effect)
             elif effect[0] == "tell":
@@ -219,6 +221,8 @@ class World(Network):
                 self.put(after, self.tells + cell, ("lost", self.about[number].generation))
             elif effect[0] == "dies":
                 self.kill(after, cell)
+            elif effect[0] == "standing":
+                self.put(after, self.tells + cell, effect)
         moves.append((label, tuple(after), trouble))
 
     def _desk(
@@ -232,13 +236,13 @@ class World(Network):
             try:
                 desk = self.desks.values[state[self.desk]].clone()
                 desk.handle(event)
-                found = (self.desks.of(desk.key(), desk), desk.asks)
+                found = (self.desks.of(desk.key(), desk), desk.asks, desk.births)
             except Violation as violation:
                 found = violation
             self.heard[name] = found
         if isinstance(found, Violation):
             raise found
-        number, asks = found
+        number, asks, births = found
         after = list(state)
         after[self.desk] = number
         if (
@@ -246,6 +250,8 @@ class World(Network):
             and self.desks.values[number].generation > self.desks.values[state[self.desk]].generation
         ):
             self.clear(after)
+        for cell, estate in births:
+            self.bear(after, cell, estate)
         for cell, generation, epoch, kind in asks:
             self.put(after, self.asks + cell, (generation, epoch, kind))
         moves.append((label, self._ended(tuple(after), self.desks.values[number]), trouble))
