@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import d4py
 from d4py.items import Frame, Kind, codec
+from d4py.items.arrays import empty
 from d4py.items.slots import Arena, Mapped, create_file
 
 
@@ -98,11 +98,9 @@ def received(encoded: codec.Encoded, mapped: Mapped) -> list[Any]:
 
 def computed(arena: Arena, value: float, length: int = 10_000) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return an array in a slot, as `GenericPE.empty` gives it."""
-    pe = d4py.GenericPE()
-    pe._empty = arena.empty
-    array = pe.empty(length)
+    array: np.ndarray[tuple[int], np.dtype[np.float64]] = empty(length, float, arena.empty)
     array.fill(value)
-    return array  # type: ignore[no-any-return]
+    return array
 
 
 class TestComputing:

@@ -53,6 +53,6 @@ class Merging:
 def _unwired(pe: GenericPE) -> GenericPE:
     """Return a copy of a PE that has not begun, without what ties it to its cell."""
     twin = copy.copy(pe)
-    for name in ("_emit", "_logger"):
+    for name in ("_emit", "_logger", "_empty"):
         twin.__dict__.pop(name, None)
     return copy.deepcopy(twin)

@@ -43,6 +43,7 @@ from d4py.engine.source import Source
 from d4py.engine.succession import Lasting, Succession
 from d4py.engine.taking import Taking
 from d4py.errors import NotPicklable
+from d4py.items.arrays import empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,9 +106,8 @@ class Runner(Hooks):
         self.sources: list[Source] = []
         self.merging = Merging(self.circuit)
         self.taking = Taking(plan, self.circuit, self.merging, self.cutter, link, self, poisoned)
-        self.stopping = False
         self.unwinding: Unwind | None = None
-        self.over, self.turn = False, 0
+        self.stopping, self.over, self.turn = False, False, 0
         self.sinks = Sinks(self.circuit, self._guarded, epoch)
 
     def run(self) -> None:
@@ -210,7 +210,7 @@ class Runner(Hooks):
         first = not finished and self.succession.begin() and self.start is None
         for instance in self.circuit.instances:
             pe = self.circuit.pes[instance.rank]
-            pe._logger, pe._empty = partial(self.link.log, instance.rank), self.link.empty
+            pe._logger, pe._empty = partial(self.link.log, instance.rank), partial(empty, give=self.link.empty)
             if not finished:
                 with nullcontext() if first else dropped(pe):
                     self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)

@@ -65,7 +65,7 @@ class GenericPE:
     outputconnections: dict[str, Port]
     _emit: MutableMapping[str, Emit] = _Unbound()
     _logger: Callable[[str], None] | None = None
-    _empty: Callable[[int], Any] | None = None  # gives shared memory of so many bytes, or None
+    _empty: Callable[[Any, Any], Any] | None = None
     _folder: str = ""  # of the run
 
     def __init__(self, numprocesses: int = 1) -> None:
@@ -142,12 +142,9 @@ class GenericPE:
 
         Where what is written goes to another process, it lies in memory that both share: then to write it, whole and once, copies nothing. Any other array can be written as well.
         """
-        import numpy as np
-
-        kind = np.dtype(dtype)
-        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-        block = self._empty(size) if self._empty is not None and not kind.hasobject else None
-        return np.empty(shape, kind) if block is None else np.ndarray(shape, kind, buffer=block)
+        if self._empty is None:
+            raise GraphError("empty() was called outside a run.", hint="Compute in preprocess, process or postprocess.")
+        return self._empty(shape, dtype)
 
     def log(self, message: object) -> None:
         """Write a line to the log of this instance."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from d4py.items.slots import LARGE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Form = tuple[tuple[int, ...], str]  # shape, type
 
@@ -30,6 +30,16 @@ def forms(items: Sequence[Any]) -> list[Form] | None:
             return None
         found.append((item.shape, kind.str))
     return found
+
+
+def empty(shape: Any, dtype: Any, give: Callable[[int], Any] | None) -> Any:
+    """Return an array to compute in. give: gives memory that readers share, of so many bytes; or None."""
+    import numpy as np
+
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    block = give(size) if give is not None and not kind.hasobject else None
+    return np.empty(shape, kind) if block is None else np.ndarray(shape, kind, block)
 
 
 def formed(forms: Sequence[Form], buffers: Sequence[memoryview]) -> list[Any]:
