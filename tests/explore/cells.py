@@ -184,7 +184,9 @@ class Cells:
         shell = kind(self.rules, self.system, self.system.places[place], generation, part, epoch, estate, will)
         return self.shell(shell)
 
-    def lose(self, cell: int, dead: int, frames: tuple[int, ...], acks: tuple[tuple[int, int, int], ...]) -> list[Outcome]:
+    def lose(
+        self, cell: int, dead: int, frames: tuple[int, ...], acks: tuple[tuple[int, int, int], ...]
+    ) -> list[Outcome]:
         """Return a cell that has taken in all that a dead neighbour sent, and what it says of it. acks: channel, number, credit."""
         came = [self.sheets.values[sheet] for sheet in frames]
         return self._local(("lose", cell, dead, frames, acks), cell, lambda shell: shell.lose(dead, came, acks), False)

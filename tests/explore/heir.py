@@ -69,7 +69,12 @@ class Neighbour(Shell):
         """Meet the successor of a neighbour: it gets what was not acknowledged, and the last acknowledgements."""
         self.away -= {dead}
         channels = self.system.channels
-        frames = [frame for channel in self.place.outlets if channels[channel][1] == dead for frame in self.kept.get(channel, ())]
+        frames = [
+            frame
+            for channel in self.place.outlets
+            if channels[channel][1] == dead
+            for frame in self.kept.get(channel, ())
+        ]
         owed = [channel for channel in self.owed if channels[channel][0] == dead]
         return ("joins", tuple(frames), tuple([(channel, *self.owed.pop(channel)) for channel in owed]))
 
@@ -115,7 +120,9 @@ class Heir(Neighbour):
         first = self.succession.begin() and part is None
         if part is not None:
             self.room.restore(part.counts)
-        self.ops = (*self.write(GREETING), ("flush",), ("ready",)) if first and place.pe.kind == "greets" else (("ready",),)
+        self.ops = (
+            (*self.write(GREETING), ("flush",), ("ready",)) if first and place.pe.kind == "greets" else (("ready",),)
+        )
         if len(self.ops) == 1:
             self._do(self.ops[0])  # nobody sees it
         else:
@@ -135,7 +142,9 @@ class Heir(Neighbour):
 
     def will(self, records: int | None) -> Will:
         """Return what outlives this cell. records: how many of its spool, if not all."""
-        return Will(tuple(self.room.ledger), tuple(self.room.outputs.records[:records]), tuple(sorted(self.begun.items())))
+        return Will(
+            tuple(self.room.ledger), tuple(self.room.outputs.records[:records]), tuple(sorted(self.begun.items()))
+        )
 
     def run(self, frame: Frame) -> tuple[Op, ...]:
         """Return the operations for a data frame."""

@@ -28,7 +28,9 @@ class Mourning(Desk):
         )
         self.replaceable = [place.index for place in system.places if place.pe.replaceable]
         self.vacancies = rules.vacancies(self.plan, self.replaceable)
-        self.since: dict[int, int] = {}  # epoch that was the newest when a cell was replaced, until one is committed that began later
+        self.since: dict[
+            int, int
+        ] = {}  # epoch that was the newest when a cell was replaced, until one is committed that began later
         super().__init__(system, rules, parts)
 
     def clone(self) -> Mourning:
@@ -80,7 +82,9 @@ class Mourning(Desk):
         due = cell in self.replaceable and not fresh and not over
         if self.rules.judged and may != due:
             name = self.system.places[cell].name
-            raise Violation(f"{name} is replaced alone, and may not be." if may else f"{name} is not replaced alone, and may be.")
+            raise Violation(
+                f"{name} is replaced alone, and may not be." if may else f"{name} is not replaced alone, and may be."
+            )
         if not may:
             self._died()
             return

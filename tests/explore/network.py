@@ -43,6 +43,9 @@ class Network:
     def __init__(self, system: System, rules: Rules | None = None) -> None:
         self.system = system
         self.rules = rules or Rules()
+        self.mortal = frozenset(
+            place.index for place in system.places if not system.mortal or place.pe.name in system.mortal
+        )
         self.n, self.m = len(system.places), len(system.channels)
         self.frames, self.acks = self.n, self.n + self.m
         self.tells, self.asks = self.n + 2 * self.m, 2 * self.n + 2 * self.m

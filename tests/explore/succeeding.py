@@ -47,7 +47,9 @@ class Succeeding(World):
         on_the_way = [self.frames + channel for channel in (*place.inlets, *place.outlets)]
         on_the_way += [self.acks + channel for channel in (*place.inlets, *place.outlets)]
         if any(after[index] for index in on_the_way):
-            raise Violation(f"Something is on the way to {place.name} that its predecessor's neighbours have not taken in.")
+            raise Violation(
+                f"Something is on the way to {place.name} that its predecessor's neighbours have not taken in."
+            )
 
     def kill(self, after: list[int], cell: int) -> None:
         """End a cell; what was on the way to it is gone."""

@@ -46,6 +46,9 @@ class PE:
         return self.kind in {"sink", "files", "spools"}
 
 
+Shape = tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]  # PEs; edges: writer, reader, grouping
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """PEs, edges (writer, reader, grouping: any, key or all), and what the world around them may do."""
@@ -57,6 +60,7 @@ class System:
     size: int = 1  # bytes of an item
     epochs: int = 1  # checkpoints
     crashes: int = 1  # of one cell
+    mortal: tuple[str, ...] = ()  # PEs whose cells crash, if not all
     coordinator_crashes: int = 0
     suspends: int = 0
     copies: int = 0  # frames that come a second time, at any time, in any later generation too
@@ -87,6 +91,7 @@ class System:
             _many(self.epochs, "checkpoint"),
         ]
         told += [_many(number, what) for number, what in self._troubles() if number]
+        told += [f"of {' or '.join(self.mortal)}"] if self.mortal and self.crashes else []
         told += [_FAULTS[self.fault]] if self.fault else []
         told += ["old generations work on"] if self.zombies and (self.crashes or self.fault) else []
         told += ["every interleaving"] if self.free else []
@@ -213,43 +218,44 @@ def _choice(grouping: str, readers: int) -> Choice:
     return Choice.EVERY if grouping == "all" else Choice.ANY
 
 
-def _source(items: int, name: str = "source", base: int = 0) -> PE:
+def source(items: int, name: str = "source", base: int = 0) -> PE:
+    """Return a source."""
     return PE(name=name, kind="source", items=items, base=base)
 
 
-def fan_out(items: int, grouping: str) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+def fan_out(items: int, grouping: str) -> Shape:
     """One source, two instances that read it."""
-    return (_source(items), PE(name="sink", kind="sink", instances=2)), (("source", "sink", grouping),)
+    return (source(items), PE(name="sink", kind="sink", instances=2)), (("source", "sink", grouping),)
 
 
-def fan_in(items: int, other: int) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+def fan_in(items: int, other: int) -> Shape:
     """Two sources, one reader."""
-    pes = (_source(items, "one"), _source(other, "two", 10), PE(name="sink", kind="sink"))
+    pes = (source(items, "one"), source(other, "two", 10), PE(name="sink", kind="sink"))
     return pes, (("one", "sink", "any"), ("two", "sink", "any"))
 
 
-def chain(items: int, kind: str) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+def chain(items: int, kind: str) -> Shape:
     """One after another."""
-    pes = (_source(items), PE(name="middle", kind=kind), PE(name="sink", kind="sink"))
+    pes = (source(items), PE(name="middle", kind=kind), PE(name="sink", kind="sink"))
     return pes, (("source", "middle", "any"), ("middle", "sink", "any"))
 
 
-def diamond(items: int) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+def diamond(items: int) -> Shape:
     """Each item goes two ways, which meet."""
-    pes = (_source(items), PE(name="left", kind="map"), PE(name="right", kind="map"), PE(name="sink", kind="sink"))
+    pes = (source(items), PE(name="left", kind="map"), PE(name="right", kind="map"), PE(name="sink", kind="sink"))
     edges = (("source", "left", "any"), ("source", "right", "any"), ("left", "sink", "any"), ("right", "sink", "any"))
     return pes, edges
 
 
-def pair(items: int, other: int) -> tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]]:
+def pair(items: int, other: int) -> Shape:
     """A source with a sink that commits, and another source which has one only if it has items: else it ends when it likes, and sees no barrier."""
-    pes = (_source(items, "one"), PE(name="files", kind="files"), _source(other, "two", 10))
+    pes = (source(items, "one"), PE(name="files", kind="files"), source(other, "two", 10))
     if not other:
         return pes, (("one", "files", "any"),)
     return (*pes, PE(name="more files", kind="files")), (("one", "files", "any"), ("two", "more files", "any"))
 
 
-def made(name: str, shape: tuple[tuple[PE, ...], tuple[tuple[str, str, str], ...]], **bounds: Any) -> System:
+def made(name: str, shape: Shape, **bounds: Any) -> System:
     """Return a system of a shape."""
     return System(name=name, pes=shape[0], edges=shape[1], **bounds)
 

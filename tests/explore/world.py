@@ -46,7 +46,8 @@ class World(Network):
             moves: list[Move] = []
             if not about.polls:
                 self._steps(moves, state, cell)
-                self._crash(moves, state, cell, generation)
+                if cell in self.mortal:
+                    self._crash(moves, state, cell, generation)
                 if about.generation < generation:
                     self._begin(moves, state, cell, generation)
                 return moves
@@ -292,7 +293,7 @@ class World(Network):
             self._desk(
                 moves, self.less(state, suspends=trouble.suspends - 1), ("suspends",), ("suspend",), trouble=True
             )
-        for cell in range(self.n):
+        for cell in self.mortal:
             self._crash(moves, state, cell, desk.generation)
         if trouble.coordinator:
             moves.extend(

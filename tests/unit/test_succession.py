@@ -61,6 +61,39 @@ class TestDoubt:
         assert [frame and frame.items for frame in frames] == [["b"], ["a"]]
 
 
+class TestBarriers:
+    def test_a_writer_says_which_barrier_was_acknowledged_last(self) -> None:
+        outlet = Outlet(READER, 1)
+        outlet.barrier(1)
+        outlet.barrier(2)
+
+        outlet.acknowledge(0, 5)
+
+        assert outlet.supply() == Supply(READER, 1, 0, 5, taken=1)
+
+    def test_a_barrier_whose_epoch_a_predecessor_took_is_not_waited_for_on_other_channels(self) -> None:
+        """It died between two acknowledgements: one writer sends its barrier again, the other never will."""
+        machine = CellMachine([0, 1], [])
+        machine.inherit(Estate((Supply(0, 1, 0, 100, taken=1), Supply(1, 0, 0, 100)), ()))
+
+        machine.arrive(Frame(1, 1, 0, 0, Kind.BARRIER, epoch=1))
+        machine.arrive(data(1, 1, "a"))
+
+        step = machine.decide()
+        assert (step.act, step.frame and step.frame.items) == (Act.RUN, ["a"])
+
+    def test_the_next_barrier_is_waited_for(self) -> None:
+        machine = CellMachine([0, 1], [])
+        machine.inherit(Estate((Supply(0, 1, 0, 100, taken=1), Supply(1, 0, 0, 100)), ()))
+
+        for frame in (Frame(1, 1, 0, 0, Kind.BARRIER, epoch=1), Frame(1, 1, 1, 0, Kind.BARRIER, epoch=2)):
+            machine.arrive(frame)
+        assert machine.decide().act is Act.WAIT
+        machine.arrive(Frame(1, 0, 1, 0, Kind.BARRIER, epoch=2))
+
+        assert (machine.decide().act, machine.epoch) == (Act.BARRIER, 2)
+
+
 class TestReaders:
     def test_a_reader_remembers_what_came_of_the_last_cause_only(self) -> None:
         inlet = Inlet(READER, 1)

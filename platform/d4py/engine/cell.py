@@ -70,6 +70,7 @@ class CellMachine:
         "inlets",
         "outlets",
         "queue",
+        "taken",
         "unacked_marks",
     )
 
@@ -104,6 +105,7 @@ class CellMachine:
         self.finished = start.finished
         self.unacked_marks: list[Frame] = []
         self.doubt: Cause | None = None  # the frame that a predecessor was at; it is run before any other
+        self.taken = 0  # epoch whose barriers a predecessor had begun to acknowledge: all else of it is done
 
     def inherit(self, estate: Estate) -> None:
         """Go on where a cell that died had come to."""
@@ -111,6 +113,7 @@ class CellMachine:
             self.inlets[supply.channel].inherit(supply)
         for demand in estate.demands:
             self.outlets[demand.channel].inherit(demand)
+        self.taken = max((supply.taken for supply in estate.supplies), default=0)
         doubt = estate.doubt
         self.doubt = doubt if doubt is not None and doubt[0] >= 0 else None
 
@@ -209,6 +212,8 @@ class CellMachine:
         return False
 
     def _mark(self, frame: Frame, inlet: Inlet) -> Step | None:
+        if frame.kind is Kind.BARRIER and frame.epoch <= self.taken:
+            return None  # the next acknowledgement on this channel is for it too
         self.unacked_marks.append(frame)
         if frame.first != inlet.count:  # at a barrier too: no rewind could mend a commit whose books do not balance
             raise MissingFrame(f"Channel {frame.channel}: {inlet.count} items came of {frame.first} that were sent.")

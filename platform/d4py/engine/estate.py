@@ -27,6 +27,7 @@ class Supply(NamedTuple):
     number: int  # of the first frame that was not acknowledged
     items: int  # before it
     credit: int
+    taken: int = 0  # epoch of the last barrier that was acknowledged
 
 
 class Demand(NamedTuple):

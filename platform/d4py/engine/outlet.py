@@ -28,6 +28,7 @@ class Outlet:
 
     __slots__ = (
         "acknowledged",
+        "barriers",
         "channel",
         "count",
         "credit",
@@ -36,6 +37,7 @@ class Outlet:
         "item_bytes",
         "number",
         "passed",
+        "taken",
         "unacked",
         "unacked_bytes",
     )
@@ -50,6 +52,8 @@ class Outlet:
         self.unacked: deque[tuple[int, int, int]] = deque()  # (frame number, items, bytes)
         self.unacked_bytes = 0
         self.item_bytes = 1
+        self.barriers: deque[tuple[int, int]] = deque()  # unacknowledged: (frame number, epoch)
+        self.taken = 0  # epoch of the last barrier that was acknowledged
         self.passed = 0  # epoch of the last barrier that the reader has of a predecessor
         self.ended = False  # the reader has the end mark of a predecessor
 
@@ -74,7 +78,7 @@ class Outlet:
     def supply(self) -> Supply:
         """Say how far this writer has come."""
         number = self.unacked[0][0] if self.unacked else self.number
-        return Supply(self.channel, number, self.acknowledged, self.credit)
+        return Supply(self.channel, number, self.acknowledged, self.credit, self.taken)
 
     def inherit(self, demand: Demand) -> None:
         """Go on where a writer that died had come to."""
@@ -100,6 +104,7 @@ class Outlet:
 
     def barrier(self, epoch: int) -> Frame:
         """Make a barrier frame; it needs no credit but keeps its place."""
+        self.barriers.append((self.number, epoch))
         return self._mark(Kind.BARRIER, epoch)
 
     def end(self) -> Frame:
@@ -118,6 +123,8 @@ class Outlet:
             _, items, size = self.unacked.popleft()
             self.acknowledged += items
             self.unacked_bytes -= size
+        while self.barriers and self.barriers[0][0] <= number:
+            self.taken = self.barriers.popleft()[1]
         self.credit = max(self.credit, credit)
 
 

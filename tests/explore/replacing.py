@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small runs in which a stateless cell that dies is replaced alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from systems import PE, Shape, System, diamond, made, source
+
+_ALONE = {"alone": True, "zombies": False}
+
+
+def spools(items: int, instances: int = 1, grouping: str = "any") -> Shape:
+    """A source and stateless readers whose outputs are the run's."""
+    return (source(items), PE(name="leaf", kind="spools", instances=instances)), (("source", "leaf", grouping),)
+
+
+def joined(items: int, other: int, kind: str) -> Shape:
+    """Two sources, one stateless reader, and who reads it."""
+    pes = (source(items, "one"), source(other, "two", 10), PE(name="middle", kind=kind), PE(name="sink", kind="sink"))
+    return pes, (("one", "middle", "any"), ("two", "middle", "any"), ("middle", "sink", "any"))
+
+
+def gathered(items: int, other: int) -> Shape:
+    """Two sources, one stateless reader whose outputs are the run's."""
+    pes = (source(items, "one"), source(other, "two", 10), PE(name="leaf", kind="spools"))
+    return pes, (("one", "leaf", "any"), ("two", "leaf", "any"))
+
+
+def through(items: int, kind: str, *, instances: int = 1, readers: int = 1, grouping: str = "any") -> Shape:
+    """A source, stateless instances, and who reads them."""
+    pes = (
+        source(items),
+        PE(name="middle", kind=kind, instances=instances),
+        PE(name="sink", kind="sink", instances=readers),
+    )
+    return pes, (("source", "middle", "any"), ("middle", "sink", grouping))
+
+
+def in_turn(items: int, kind: str = "map") -> Shape:
+    """Two stateless cells one after the other."""
+    pes = (source(items), PE(name="first", kind=kind), PE(name="second", kind="map"), PE(name="sink", kind="sink"))
+    return pes, (("source", "first", "any"), ("first", "second", "any"), ("second", "sink", "any"))
+
+
+def alone(name: str, shape: Shape, **bounds: Any) -> System:
+    """Return a system of a shape."""
+    return made(name, shape, **{**_ALONE, **bounds})
