@@ -112,6 +112,14 @@ def test_shuffle_goes_to_whoever_has_credit_and_is_idle() -> None:
     assert [frame.channel for frame in lane.cut()] == [1]
 
 
+def test_of_two_idle_readers_the_one_in_another_process_comes_first() -> None:
+    near, far = Outlet(0, 1, credit=9), Outlet(1, 1, credit=5)
+    lane = Lane([near, far], Choice.ANY, near=[0])
+    lane.buffer.extend("abcd")
+
+    assert [(frame.channel, frame.items) for frame in lane.cut()][:2] == [(1, ["a", "b"]), (0, ["c", "d"])]
+
+
 def test_all_sends_every_item_to_each_and_waits_for_the_slowest() -> None:
     fast, slow = Outlet(0, 1, credit=5), Outlet(1, 1, credit=1)
     lane = Lane([fast, slow], Choice.EVERY)

@@ -13,16 +13,18 @@ from d4py.engine.outlet import Choice, Lane, Outlet
 class Bench:
     """One lane under a cutter, and a clock that stands still until it is put forward."""
 
-    def __init__(self, *, delayed: int = 0) -> None:
-        """delayed: how many frames the reader has not acknowledged when it is heard of."""
+    def __init__(self, *, delayed: int = 0, near: bool = False, credit: int = 1024) -> None:
+        """delayed: how many frames the reader has not acknowledged when it is heard of. near: there is a second reader, in this process."""
         self.now = 100.0
         self.frames: list[list[Any]] = []
         self.heard = 0
+        self.takes = 0.0  # seconds that it takes to hear
         self.delayed = delayed
-        self.outlet = Outlet(0, 1, credit=1024)
-        self.lane = Lane([self.outlet], Choice.ONE)
+        self.outlet = Outlet(0, 1, credit=credit)
+        outlets = [self.outlet, Outlet(1, 1)] if near else [self.outlet]
+        self.lane = Lane(outlets, Choice.ANY, near=[1] if near else [])
         link: Any = SimpleNamespace(clock=lambda: self.now, send=self._send)
-        self.cutter = Cutter({0: self.outlet}, link, self._serve, lambda _failure: None)  # type: ignore[arg-type, return-value]
+        self.cutter = Cutter(dict(enumerate(outlets)), link, self._serve, lambda _failure: None)  # type: ignore[arg-type, return-value]
         self.cutter.take([self.lane])
         self.cutter.eager(True)
 
@@ -38,6 +40,7 @@ class Bench:
 
     def _serve(self, _wait: float) -> None:
         self.heard += 1
+        self.now += self.takes
         number = self.outlet.number - 1 - self.delayed
         if number >= 0:
             self.outlet.acknowledge(number, self.outlet.count + 1024)
@@ -92,3 +95,31 @@ def test_a_long_call_that_writes_hears_what_is_new_every_five_milliseconds() -> 
         bench.outlet.acknowledge(number, number + 1024)
 
     assert 5 <= bench.heard <= 7
+
+
+def test_a_turn_is_not_passed_while_a_reader_elsewhere_is_hungry_however_short_the_pause_was() -> None:
+    cut = {}
+    for near in (False, True):
+        bench = Bench(near=near)
+        bench.write("a", after=0.01)
+        bench.outlet.acknowledge(0, 1024)
+        bench.cutter.eager(False)
+        bench.lane.buffer.append("b")
+        bench.cutter.cut_idle()
+        cut[near] = bench.frames
+
+    assert cut == {False: [["a"]], True: [["a"], ["b"]]}
+
+
+def test_the_own_time_of_a_writer_stands_still_while_it_waits_for_its_reader() -> None:
+    bench = Bench(credit=1)
+    bench.takes = 3.0
+    began = bench.cutter.own_time()
+
+    bench.write("a", after=0.25)
+    bench.write("b", after=0.25)
+    bench.write("c", after=0.25)
+
+    assert bench.frames == [["a"], ["b"], ["c"]]
+    assert bench.now - 100.0 >= 3.75
+    assert round(bench.cutter.own_time() - began, 6) == 0.75

@@ -78,13 +78,20 @@ class Cutter:
             # After the cut: no news is a reason to keep the value here.
             if self._eager and (lane.busy or now >= self._news):
                 self._news = now + _NEWS
-                self._serve(0)
+                self._await(0)
         self.cut(lane)
         while len(lane.buffer) >= max(lane.limit, lane.frame_limit()):
-            began = self._link.clock()
-            self._serve(FOREVER)
-            self.blocked += self._link.clock() - began
+            self._await(FOREVER)
             self.cut(lane)
+
+    def own_time(self) -> float:
+        """Return a clock that stands still while a write waits: what is measured with it is the writer's own work."""
+        return self._link.clock() - self.blocked
+
+    def _await(self, wait: float) -> None:
+        began = self._link.clock()
+        self._serve(wait)
+        self.blocked += self._link.clock() - began
 
     def cut(self, lane: Lane) -> None:
         """Send what waits in a lane, as far as credit allows."""
@@ -109,10 +116,13 @@ class Cutter:
     def cut_idle(self) -> None:
         """Cut what a reader waits for, and what is long enough; in a burst, not with every call."""
         now = self._link.clock()
-        if now < self._due:
-            return
-        self._due = now + _PAUSE
+        early = now < self._due
+        if not early:
+            self._due = now + _PAUSE
         for lane in self.lanes:
+            # A lane with a reader near is cut even then: the turn may pass to that one, for long, and the others would be left hungry.
+            if early and not (lane.near and lane.hungry):
+                continue
             if lane.buffer and (lane.idle or len(lane.buffer) >= lane.frame_limit()):
                 self.cut(lane)
 

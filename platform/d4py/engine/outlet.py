@@ -279,10 +279,11 @@ class Lane:
         if self.choice is Choice.EVERY:
             return self.outlets
         if self.choice is Choice.ANY:
-            self._at = self.outlets.index(max(self.outlets, key=_invitation))
+            self._at = self.outlets.index(max(self.outlets, key=self._invitation))
         return [self.outlets[self._at]]
 
-
-def _invitation(outlet: Outlet) -> tuple[bool, bool, int]:
-    room = outlet.room()
-    return not outlet.unacked, room >= outlet.frame_limit(), room
+    def _invitation(self, outlet: Outlet) -> tuple[bool, bool, bool, int]:
+        """Return how welcome a frame is. Of two that are idle, one that can begin at once comes before one that waits for this cell's turn to end."""
+        room = outlet.room()
+        idle = not outlet.unacked
+        return idle, idle and outlet.channel not in self.near, room >= outlet.frame_limit(), room

@@ -239,7 +239,7 @@ class Runner(Hooks):
             self.plan.instances[rank],
             self.circuit,
             calls,
-            clock=self.link.clock,
+            clock=self.cutter.own_time,
             between=self._between,
             hurry=self.hurry,
             journal=self.link.journal(rank) if pe.replay == "spool" else None,
