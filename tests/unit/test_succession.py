@@ -135,6 +135,14 @@ class TestLanes:
 
         assert [(items, cause) for _, items, cause in sent] == [(["b"], (0, 7, 1)), (["d"], (0, 7, 3))]
 
+    def test_no_reader_gets_an_item_after_a_later_one_of_the_same_frame(self) -> None:
+        """Of two frames to two readers the first may be lost and the second not."""
+        assert [(channel, items) for channel, items, _ in self.cut(Choice.ANY, {READER: ((1, 2),)})] == [
+            (OTHER, ["a"]),
+            (READER, ["c"]),
+            (READER, ["d"]),
+        ]
+
     def test_what_all_are_to_have_goes_to_those_who_lack_it(self) -> None:
         sent = self.cut(Choice.EVERY, {READER: ((0, 3),), OTHER: ((0, 1),)})
 

@@ -82,3 +82,8 @@ def joined(ranges: Ranges, first: int, stop: int) -> Ranges:
 def within(index: int, ranges: Ranges) -> bool:
     """Whether a number is in one of the ranges."""
     return any(first <= index < stop for first, stop in ranges)
+
+
+def beyond(index: int, ranges: Ranges) -> bool:
+    """Whether one of the ranges goes beyond a number."""
+    return bool(ranges) and ranges[-1][1] > index

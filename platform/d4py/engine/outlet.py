@@ -7,7 +7,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.estate import Supply, within
+from d4py.engine.estate import Supply, beyond, within
 from d4py.items import Frame, Kind
 from d4py.items.copying import copied
 
@@ -231,8 +231,11 @@ class Lane:
         holders = [outlet for outlet in self.outlets if within(self._index, had.get(outlet.channel, ()))]
         if self.choice is Choice.EVERY:
             targets = [outlet for outlet in self.outlets if outlet not in holders]
-        else:
-            targets = [] if holders else self._targets()
+        elif holders:
+            targets = []
+        else:  # whoever has later ones would get this one out of order; the reader that it was meant for has none
+            behind = [outlet for outlet in self.outlets if not beyond(self._index, had.get(outlet.channel, ()))]
+            targets = [max(behind, key=_invitation)]
         if any(outlet.room() <= 0 for outlet in targets):
             return False
         item = self.buffer[0]

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Defects of replacing one cell alone, to be caught: what its readers have is sent again, or what they have not is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from defect import defect
+from heir import Heir, Neighbour
+from replacing import alone, gathered, in_turn, joined, spools, through
+from shell import Effect, Op
+
+from d4py.engine.cell import CellMachine
+from d4py.engine.coordinator import Coordinator
+from d4py.engine.estate import Cause, Demand, Estate, Ranges, joined as lengthened
+from d4py.engine.inlet import Inlet
+from d4py.engine.outlet import Lane, Outlet
+from d4py.engine.succession import Succession
+from d4py.items import Frame
+from d4py.mappings.multi.vacancies import Vacancies
+
+
+class SkipsOneMore(Lane):
+    __slots__ = ()
+
+    def inherit(self, cause: Cause, had: Mapping[int, Ranges]) -> None:
+        super().inherit(
+            cause, {channel: lengthened(ranges, ranges[-1][1], ranges[-1][1] + 1) for channel, ranges in had.items()}
+        )
+
+
+class SkipsOneLess(Lane):
+    __slots__ = ()
+
+    def inherit(self, cause: Cause, had: Mapping[int, Ranges]) -> None:
+        super().inherit(
+            cause, {channel: tuple([(first, stop - 1) for first, stop in ranges]) for channel, ranges in had.items()}
+        )
+
+
+class AsksItsOwnReaderOnly(Lane):
+    """On a shuffled lane it is not looked at what the other readers have."""
+
+    __slots__ = ()
+
+    def inherit(self, cause: Cause, had: Mapping[int, Ranges]) -> None:
+        super().inherit(
+            cause, {channel: ranges for channel, ranges in had.items() if channel == self.outlets[0].channel}
+        )
+
+
+class BarrierTwice(CellMachine):
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(replace(estate, demands=tuple([demand._replace(passed=0) for demand in estate.demands])))
+
+
+class EndTwice(CellMachine):
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(replace(estate, demands=tuple([demand._replace(ended=False) for demand in estate.demands])))
+
+
+class NoDoubt(CellMachine):
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(estate)
+        self.doubt = None
+
+
+class WaitsForBarriers(CellMachine):
+    """A successor wants the barriers of all its writers, whatever was acknowledged."""
+
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(estate)
+        self.taken = 0
+
+
+class RangesOfOlderCauses(Inlet):
+    __slots__ = ()
+
+    def _remember(self, frame: Frame) -> None:
+        before = self.ranges
+        super()._remember(frame)
+        if frame.cause is not None and before and before not in (self.ranges, self.ranges[:1]):
+            self.ranges = (*before, *self.ranges)
+
+
+class EndForgotten(Inlet):
+    """It is taken for sent to all as soon as one cause was the end."""
+
+    __slots__ = ()
+
+    def demand(self) -> Demand:
+        return super().demand()._replace(ended=True)
+
+
+class FirstCreditLost(Outlet):
+    __slots__ = ()
+
+    def inherit(self, demand: Demand) -> None:
+        super().inherit(demand)
+        self.credit = demand.credit
+
+
+class MarksNotKept(Neighbour):
+    """A writer keeps what holds items only."""
+
+    def _do_send(self, frame: Frame) -> Effect:
+        before = dict(self.kept)
+        effect = super()._do_send(frame)
+        if not frame.items:
+            self.kept = before
+        return effect
+
+
+class GapNotRepeated(Neighbour):
+    def join(self, dead: int) -> Effect:
+        name, frames, _ = super().join(dead)
+        return (name, frames, ())
+
+
+class SettlesLast(Heir):
+    """The entry follows the acknowledgement."""
+
+    def _do_settle(self, frame: Frame) -> Effect:
+        inlet = self.machine.done(frame)
+        self.ops = (("enter", (frame.channel, frame.number)), *self.ops)
+        return ("ack", frame.channel, frame.number, inlet.grant(0.0))
+
+    def _do_enter(self, place: Cause) -> Effect:
+        self.succession.settle(place)
+        return ("settled",)
+
+
+class AcknowledgesBeforeSending(Heir):
+    def run(self, frame: Frame) -> tuple[Op, ...]:
+        cause, *before, done = super().run(frame)
+        return (cause, done, *before)
+
+
+class NotDrained(Succession):
+    """What was sent may be in the process still when its frame is acknowledged."""
+
+    def drain(self) -> None:
+        pass
+
+
+class CountsAnew(Succession):
+    def ready(self) -> None:
+        if self._settled is not None:
+            self._settled = self._settled._replace(counts=(0, 0))
+        super().ready()
+
+
+class SpoolNotCut(Succession):
+    def ready(self) -> None:
+        if self._settled is not None:
+            size, records = self._settlement._spools[0].length
+            self._settled = self._settled._replace(lengths=(size, records, 0, 0))
+        super().ready()
+
+
+class AnyEntry(Succession):
+    """The last entry counts, whether its frame was acknowledged or not."""
+
+    def __init__(
+        self, circuit: Any, cutter: Any, link: Any, deposits: Any, generation: int, estate: Estate | None
+    ) -> None:
+        super().__init__(circuit, cutter, link, deposits, generation, estate)
+        if estate is not None:
+            self._settled = self._settlement.found({channel: 1 << 30 for channel in estate.heads})
+
+
+class Careless(Vacancies):
+    """Whoever can be replaced is, whatever happened to its neighbours."""
+
+    def may(self, dead: Collection[int], coordinator: Coordinator) -> bool:
+        return all(one in self.heirs.replaceable and one not in coordinator.finals for one in dead)
+
+
+class Timid(Vacancies):
+    """Nobody is replaced who has a neighbour that was, ever."""
+
+    def may(self, dead: Collection[int], coordinator: Coordinator) -> bool:
+        return super().may(dead, SimpleNamespace(finals=coordinator.finals, over=coordinator.over, last=None, newest=0))  # type: ignore[arg-type]
+
+
+_MORTAL = {"mortal": ("middle",)}
+_QUIET = {"epochs": 0, **_MORTAL}
+_CHAIN = alone("chain", through(2, "twice"), **_QUIET)
+_BARRIER = alone("chain", through(1, "map"), **_MORTAL)
+_MANY = alone("two readers", through(1, "twice", readers=2), **_QUIET)
+_SPOOL = alone("spool", spools(2), mortal=("leaf",))
+_TWO = alone("two sources", joined(1, 1, "map"), **_QUIET)
+_NEAR = alone("neighbours", in_turn(1), crashes=2, epochs=0, mortal=("first", "second"))
+
+HEIR_DEFECTS: Sequence[Any] = (
+    defect("dedupe off by one, one too many", _CHAIN, "x", lane=SkipsOneMore),
+    defect("dedupe off by one, one too few", _CHAIN, "x", lane=SkipsOneLess),
+    defect("a successor looks at one reader of a shuffled lane", _MANY, "x", lane=AsksItsOwnReaderOnly),
+    defect("a barrier is not kept, nor an end mark", _BARRIER, "x", neighbour=MarksNotKept),
+    defect("a barrier is sent twice", _BARRIER, "x", machine=BarrierTwice),
+    defect("an end mark is sent twice", _CHAIN, "x", machine=EndTwice),
+    defect("an end mark is not sent again", _CHAIN, "x", inlet=EndForgotten),
+    defect(
+        "barriers that were acknowledged to some writers are waited for",
+        alone("two sources", gathered(1, 0), mortal=("leaf",)),
+        "x",
+        machine=WaitsForBarriers,
+    ),
+    defect("a frame is settled after it is acknowledged", _SPOOL, "x", heir=SettlesLast),
+    defect("a frame is acknowledged before its outputs are sent", _CHAIN, "x", heir=AcknowledgesBeforeSending),
+    defect("a frame is acknowledged before its outputs are out", _CHAIN, "x", succession=NotDrained),
+    defect("the frame in doubt is not run first", _TWO, "x", machine=NoDoubt),
+    defect("ranges of an older cause are kept", _CHAIN, "x", inlet=RangesOfOlderCauses),
+    defect("counts are not taken from the entry", _SPOOL, "x", succession=CountsAnew),
+    defect("an entry counts whose frame was not acknowledged", _SPOOL, "x", succession=AnyEntry),
+    defect("the spool is not cut", _SPOOL, "x", succession=SpoolNotCut),
+    defect("acknowledgements that fell into the gap are not repeated", _CHAIN, "x", neighbour=GapNotRepeated),
+    defect("first credit lost", _CHAIN, "x", outlet=FirstCreditLost),
+    defect("neighbours are replaced in turn", _NEAR, "x", vacancies=Careless, judged=False),
+    defect("neighbours are replaced in turn, as judged", _NEAR, "may not be", vacancies=Careless),
+    defect(
+        "a checkpoint between two deaths does not count",
+        alone("neighbours", in_turn(1), crashes=2, mortal=("first", "second")),
+        "and may be",
+        vacancies=Timid,
+    ),
+)
