@@ -21,11 +21,12 @@ class Mourning(Desk):
     """As a mapping's supervisor does that has each cell in a process of its own."""
 
     def __init__(self, system: System, rules: Rules, parts: Parts) -> None:
-        self.plan: Any = SimpleNamespace(
+        plan: Any = SimpleNamespace(
             cells=[SimpleNamespace(index=place.index, process=place.index) for place in system.places],
             channels=[SimpleNamespace(writer_cell=writer, reader_cell=reader) for writer, reader in system.channels],
             cells_of=lambda process: [SimpleNamespace(index=process)],
         )
+        self.plan = plan
         self.replaceable = [place.index for place in system.places if place.pe.replaceable]
         self.vacancies = rules.vacancies(self.plan, self.replaceable)
         self.since: dict[

@@ -24,7 +24,7 @@ class Bench:
         outlets = [self.outlet, Outlet(1, 1)] if near else [self.outlet]
         self.lane = Lane(outlets, Choice.ANY, near=[1] if near else [])
         link: Any = SimpleNamespace(clock=lambda: self.now, send=self._send)
-        self.cutter = Cutter(dict(enumerate(outlets)), link, self._serve, lambda _failure: None)  # type: ignore[arg-type, return-value]
+        self.cutter = Cutter(dict(enumerate(outlets)), link, self._serve, lambda _failure: None)
         self.cutter.take([self.lane])
         self.cutter.eager(True)
 

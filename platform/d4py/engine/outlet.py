@@ -235,7 +235,7 @@ class Lane:
             targets = []
         else:  # whoever has later ones would get this one out of order; the reader that it was meant for has none
             behind = [outlet for outlet in self.outlets if not beyond(self._index, had.get(outlet.channel, ()))]
-            targets = [max(behind, key=_invitation)]
+            targets = [max(behind, key=self._invitation)]
         if any(outlet.room() <= 0 for outlet in targets):
             return False
         item = self.buffer[0]
