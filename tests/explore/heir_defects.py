@@ -15,7 +15,8 @@ from shell import Effect, Op
 
 from d4py.engine.cell import CellMachine
 from d4py.engine.coordinator import Coordinator
-from d4py.engine.estate import Cause, Demand, Estate, Ranges, joined as lengthened
+from d4py.engine.estate import Cause, Demand, Estate, Ranges
+from d4py.engine.estate import joined as lengthened
 from d4py.engine.inlet import Inlet
 from d4py.engine.outlet import Lane, Outlet
 from d4py.engine.succession import Succession
@@ -177,7 +178,7 @@ class AnyEntry(Succession):
     ) -> None:
         super().__init__(circuit, cutter, link, deposits, generation, estate)
         if estate is not None:
-            self._settled = self._settlement.found({channel: 1 << 30 for channel in estate.heads})
+            self._settled = self._settlement.found(dict.fromkeys(estate.heads, 1 << 30))
 
 
 class Careless(Vacancies):

@@ -14,7 +14,6 @@ from systems import System
 from d4py.engine.coordinator import Commit
 from d4py.engine.estate import Estate
 from d4py.engine.link import Standing
-from d4py.mappings.multi.vacancies import Vacancies
 
 
 class Mourning(Desk):

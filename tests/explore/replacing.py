@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from systems import PE, Shape, System, diamond, made, source
+from systems import PE, Shape, System, made, source
 
 _ALONE = {"alone": True, "zombies": False}
 

@@ -49,13 +49,15 @@ def _of_cell(world: World, what: str, name: str, *about: Any) -> str:
         return f"{name} CRASHES{f', {about[0]} frames that it sent go with it' if about and about[0] else ''}."
     if what == "notices":
         return f"The coordinator notices that {name} is dead."
-    if what in {"loses sight", "meets"}:
-        other = world.system.places[about[0]].name
-        if what == "meets":
-            return f"{name} meets the successor of {other}, and sends what {other} did not acknowledge."
-        return f"{name} hears that {other} is dead, takes in what it sent, and reports."
+    if what in _NEIGHBOURS:
+        return _NEIGHBOURS[what].format(name=name, other=world.system.places[about[0]].name)
     return f"{name} goes on{_then(world, *about)}"
 
+
+_NEIGHBOURS = {
+    "loses sight": "{name} hears that {other} is dead, takes in what it sent, and reports.",
+    "meets": "{name} meets the successor of {other}, and sends what {other} did not acknowledge.",
+}
 
 _PLAIN = {
     "checkpoint": "It is time for a checkpoint.",

@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from d4py.items.slots import LARGE
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
 
 Form = tuple[tuple[int, ...], str]  # shape, type
 

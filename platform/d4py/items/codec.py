@@ -12,13 +12,14 @@ import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from d4py.items.arrays import formed, forms
+from d4py.items.arrays import LARGE, formed, forms
 from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
-from d4py.items.slots import LARGE, Arena, Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from d4py.items.slots import Arena, Mapped
 
 VERSION = 1
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import tempfile
 import weakref
 from collections import deque
 from pathlib import Path
@@ -24,7 +23,6 @@ from d4py.items.changes import Changes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LARGE = 32 << 10  # bytes; smaller buffers travel in the frame
 ARENA_BYTES = 1 << 30  # of addresses; memory is used only where slots are
 _PAGE = 4096
 
@@ -34,6 +32,8 @@ def create_file() -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("d4py-arena", os.MFD_CLOEXEC)
     else:  # macOS
+        import tempfile
+
         descriptor, name = tempfile.mkstemp()
         Path(name).unlink()
     try:

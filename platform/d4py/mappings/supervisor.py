@@ -137,6 +137,9 @@ class Supervisor:
         self._next_heartbeat = time.monotonic() + _HEARTBEAT
         self._stops = 0
         self._commits = deque([self.start] if self.start else [])
+        self._origin: Commit | None = (
+            None  # of this generation: who takes the place of a dead worker begins from it, too
+        )
         self._swept = 0  # generation
         self._journals: dict[str, dict[int, int]] = {}  # by part
         self._cancelled = False
@@ -337,6 +340,9 @@ class Supervisor:
         return "stopped after a checkpoint"
 
     def _launch(self, start: Commit | None) -> None:
+        before, self._origin = self._origin, start
+        if before is not None and before not in self._kept():
+            self.folder.forget(before, kept=self._kept())
         self.crew.launch(self.generation, start)
         # Sinks make sure of what the commit covers that the cells went on from; of an ended run only that is left.
         if start is not None and start.final:
@@ -351,10 +357,12 @@ class Supervisor:
         self._commits.append(commit)
         if len(self._commits) > _COMMITS:
             # The one before the last stays for readers that looked up the last a moment ago.
-            self.folder.forget(self._commits.popleft(), kept=self._commits)
+            old = self._commits.popleft()
+            if old != self._origin:
+                self.folder.forget(old, kept=self._kept())
         if self._swept < commit.generation:
             self._swept = commit.generation
-            self.folder.sweep(self._commits)
+            self.folder.sweep(self._kept())
         self._cut_journals()
         self.enactment.state.epoch = commit.epoch
         if not commit.final:
@@ -364,6 +372,9 @@ class Supervisor:
             now = time.monotonic()
             self._interval = max(FIRST_CHECKPOINT, (now - self._asked) / _SHARE)
             self._due = now + self._interval
+
+    def _kept(self) -> list[Commit]:
+        return [*self._commits, self._origin] if self._origin is not None else list(self._commits)
 
     def _cut_journals(self) -> None:
         """Remove what sources wrote before the older of the commits that stay."""

@@ -13,7 +13,7 @@ import pytest
 
 from d4py.runs import Folder
 from d4py.runs.quarantine import kept_items
-from d4py.testing.case import Case, fault, green, pause, seeded
+from d4py.testing.case import Case, Running, fault, green, pause, seeded
 from d4py.testing.waiting import eventually
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class SuccessionContract(Case):
         under_test.open("numbers-process-20")
         under_test.at("numbers-process-40")
         eventually(lambda: under_test.folder.state().warnings, what="the first death")
-        under_test.folder.request("snapshot")
-        eventually(lambda: under_test.commits() >= 1, what="the checkpoint")
+        self.checkpoints(under_test, 1)
         under_test.open("numbers-process-40")
         under_test.at("numbers-process-60")
         under_test.open("numbers-process-60")
@@ -84,6 +83,23 @@ class SuccessionContract(Case):
 
         self.went_on(result)
         assert self.lines("seen") == [str(number) for number in range(100)]
+
+    def test_one_is_replaced_long_after_the_checkpoint_that_its_generation_began_from(self) -> None:
+        faults = [pause(20), fault("crash", "total", 30), pause(40), fault("crash", "relay", 50)]
+        under_test = self.start("total", items=100, faults=faults, processes=4, options=OPTIONS)
+        under_test.at("numbers-process-20")
+        self.checkpoints(under_test, 1)
+        under_test.open("numbers-process-20")
+        under_test.at("numbers-process-40")
+        eventually(lambda: under_test.folder.generation() == 2, what="the rewind")
+        self.checkpoints(under_test, 4)
+        under_test.open("numbers-process-40")
+
+        result = under_test.result()
+
+        green(result)
+        assert Folder(result.folder).generation() == 2
+        assert result.outputs.values("sink") == [4950]
 
     def test_neighbours_that_die_in_turn_take_the_run_back(self) -> None:
         faults = [fault("crash", "first", 30), fault("crash", "second", 50)]
@@ -117,6 +133,13 @@ class SuccessionContract(Case):
 
         assert result.exit_code == 3
         assert "--restarts" in result.error
+
+    def checkpoints(self, under_test: Running, number: int) -> None:
+        """Take some checkpoints, one after another."""
+        for _ in range(number):
+            before = under_test.commits()
+            under_test.folder.request("snapshot")
+            eventually(lambda before=before: under_test.commits() > before, what="the checkpoint")  # type: ignore[misc]
 
     def went_on(self, result: Result) -> None:
         """Check that a run ended well and never went back."""

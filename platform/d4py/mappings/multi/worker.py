@@ -19,9 +19,10 @@ from d4py.engine.runner import Runner
 from d4py.engine.settlement import rooms
 from d4py.engine.succession import replaceable
 from d4py.items import Frame, codec
+from d4py.items.arrays import LARGE
 from d4py.items.codec import Encoded, Type
 from d4py.items.copying import sized_all
-from d4py.items.slots import LARGE, Arena, Mapped
+from d4py.items.slots import Arena, Mapped
 from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
