@@ -39,6 +39,11 @@ DEATHS_HEAD = """\
 
 The second contract is for mappings whose processes can die one by one: `multi`. (In `simple` and `threads` the one process is the run.)
 """
+SUCCESSIONS_HEAD = """\
+## When one is replaced alone
+
+The third contract is for mappings that replace a dead stateless instance while all others go on: `multi`.
+"""
 PARTS = {
     "AnswersContract": "The same answer, and an end that is counted",
     "FailuresContract": "What raises is told, and the books balance or the run is not green",
@@ -50,7 +55,6 @@ PARTS = {
     "MergesContract": "States that are merged",
     "PositionsContract": "Sources that go back to a place",
     "RewindsContract": "Going back",
-    "SuccessionContract": "Replacing one alone",
 }
 WORDS = {"pe": "PE", "pes": "PEs", "json": "JSON", "python": "Python", "anothers": "another's", "users": "user's"}
 TITLES = {
@@ -105,7 +109,17 @@ def main(arguments: list[str]) -> int:
 
 def page() -> str:
     """Return the page. Raises NoProof."""
-    parts = [HEAD, DECLARED_HEAD, declared(), CONTRACT_HEAD, promised(), DEATHS_HEAD, deaths()]
+    parts = [
+        HEAD,
+        DECLARED_HEAD,
+        declared(),
+        CONTRACT_HEAD,
+        promised(),
+        DEATHS_HEAD,
+        deaths(),
+        SUCCESSIONS_HEAD,
+        successions(),
+    ]
     return "\n".join(parts)
 
 
@@ -155,10 +169,22 @@ def deaths() -> str:
     """Return the list of the second contract's tests."""
     from d4py.testing import DeathContract
 
-    kept = [case.mapping for name in MAPPINGS for case in cases(name) if issubclass(case, DeathContract)]
+    return of_multi(DeathContract)
+
+
+def successions() -> str:
+    """Return the list of the third contract's tests."""
+    from d4py.testing import SuccessionContract
+
+    return of_multi(SuccessionContract)
+
+
+def of_multi(contract: type) -> str:
+    """Return the list of the tests of a contract that only `multi` passes."""
+    kept = [case.mapping for name in MAPPINGS for case in cases(name) if issubclass(case, contract)]
     if set(kept) != {"multi"}:
-        raise NoProof(f"The contract of deaths is run on {kept}, not on 'multi' alone.")
-    return "\n".join(f"- {sentence(test)}." for test in tests_of(DeathContract)) + "\n"
+        raise NoProof(f"{contract.__name__} is run on {kept}, not on 'multi' alone.")
+    return "\n".join(f"- {sentence(test)}." for test in tests_of(contract)) + "\n"
 
 
 def cases(mapping: str) -> Iterator[Any]:
