@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from defect import defect
+from heir_defects import HEIR_DEFECTS
 from rules import Part, Rules
 from shell import Effect, Op, Shell
 from sink_defects import SINK_DEFECTS
@@ -324,4 +325,5 @@ DEFECTS = (
         coordinator=NeverGivesUp,
     ),
     *SINK_DEFECTS,
+    *HEIR_DEFECTS,
 )
