@@ -155,6 +155,7 @@ def explore(system: System, rules: Rules | None = None, *, limit: int = 10**9) -
 
 def main(arguments: list[str]) -> int:
     """Explore the systems of the test run, or larger ones, and write what was found."""
+    from replacing import REPLACED, REPLACED_LARGE
     from systems import LARGE, SMALL
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -163,7 +164,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", help="the systems whose name has this in it")
     parser.add_argument("--limit", type=int, default=10**9, help="give up a system after so many states")
     options = parser.parse_args(arguments)
-    systems = [system for system in (LARGE if options.large else SMALL) if (options.only or "") in system.name]
+    all_of_them = (*LARGE, *REPLACED_LARGE) if options.large else (*SMALL, *REPLACED)
+    systems = [system for system in all_of_them if (options.only or "") in system.name]
     if not systems:
         parser.error(f"no system has {options.only!r} in its name")
     reports = []

@@ -46,3 +46,26 @@ def in_turn(items: int, kind: str = "map") -> Shape:
 def alone(name: str, shape: Shape, **bounds: Any) -> System:
     """Return a system of a shape."""
     return made(name, shape, **{**_ALONE, **bounds})
+
+
+REPLACED = (
+    alone("replaced, two writes a call", through(2, "twice"), epochs=0),
+    alone("replaced, a checkpoint", through(1, "map")),
+    alone("replaced, two writes a call, a checkpoint", through(1, "twice")),
+    alone("replaced, two writes a call, two crashes", through(1, "twice"), crashes=2, epochs=0),
+    alone("replaced, readers by shuffle", through(1, "twice", readers=2), epochs=0),
+    alone("replaced, readers by key", through(1, "twice", readers=2, grouping="key"), epochs=0),
+    alone("replaced, all readers", through(1, "twice", readers=2, grouping="all"), epochs=0),
+    alone("replaced, two instances", through(2, "map", instances=2), epochs=0),
+    alone("replaced, outputs of the run", spools(2)),
+    alone("replaced, outputs of the run, two sources", gathered(1, 0)),
+    alone("replaced, two sources", joined(1, 1, "map"), epochs=0),
+    alone("replaced, one neighbour and then the other", in_turn(1), crashes=2, epochs=0),
+)
+
+REPLACED_LARGE = (
+    alone("replaced, two writes a call, two crashes and a checkpoint", through(1, "twice"), crashes=2),
+    alone("replaced, readers by shuffle, a checkpoint", through(2, "twice", readers=2)),
+    alone("replaced, one neighbour and then the other, a checkpoint", in_turn(1), crashes=2),
+    alone("replaced, two sources, a checkpoint", joined(2, 1, "map")),
+)

@@ -9,15 +9,17 @@ import pytest
 from defect import Defect
 from defects import DEFECTS
 from explore import Report, explore
+from replacing import REPLACED
 from rules import Rules
 from systems import SMALL, chain, fan_out, made
 
-NAMES = [system.name for system in SMALL]
+SYSTEMS = {system.name: system for system in (*SMALL, *REPLACED)}
+NAMES = list(SYSTEMS)
 
 
 @cache
 def explored(name: str) -> Report:
-    return explore(next(system for system in SMALL if system.name == name))
+    return explore(SYSTEMS[name])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from d4py.engine.cell import Act, CellMachine
-from d4py.engine.coordinator import AskBarriers, Coordinator, Rewind
 from d4py.engine.count import Count, Tally
 from d4py.engine.estate import BEGIN, END, Demand, Estate, Ranges, Supply
 from d4py.engine.heirs import Heirs
@@ -262,11 +261,3 @@ class TestHeirs:
 
         assert [heirs.may([2], [], committed) for committed in (3, 4, 5)] == [False, False, True]
         assert heirs.may([1], [], 4)  # itself it may be again
-
-
-def test_a_checkpoint_that_a_death_cut_off_is_asked_for_again() -> None:
-    coordinator = Coordinator([0, 1], [0])
-    assert list(coordinator.due()) == [AskBarriers(1, (0,))]
-
-    assert list(coordinator.died("A cell died.")) == [Rewind(2, None, "A cell died."), AskBarriers(2, (0,))]
-    assert list(Coordinator([0, 1], [0]).died("A cell died.")) == [Rewind(2, None, "A cell died.")]

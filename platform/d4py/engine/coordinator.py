@@ -155,14 +155,13 @@ class Coordinator:
                 f"{reason} That was restart {self.rewinds} since the last checkpoint; {self.restarts} are allowed (--restarts)."
             )
             return
-        again = self.suspending or self.epoch or self.committing  # what was asked for is asked for once more
         self.generation += 1
         self.epoch = 0
         self.parts = {}
         self.committing = None
         self.finals = dict(self.last_finals)
         yield Rewind(self.generation, self.last, reason)
-        if again:
+        if self.suspending:
             yield from self.due()
 
     def stumbled(self) -> bool:

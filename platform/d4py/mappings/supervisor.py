@@ -44,7 +44,7 @@ from d4py.runs.board import Board
 from d4py.runs.journal import drop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableSequence
+    from collections.abc import Iterable
 
     from d4py.engine.failure import Failure
     from d4py.mappings.base import Enactment
@@ -125,12 +125,11 @@ class Supervisor:
             finished=folder.finished_parts(self.start),
             restarts=enactment.options.restarts,
         )
-        self.rooms = rooms(plan, {pe.id or "": pe for pe in enactment.workflow.graph.pes})
-        self.board = Board(
-            folder.path / "board", len(plan.instances), len(plan.cells), ledgers=sum(self.rooms), create=True
-        )
+        words = rooms(plan, {pe.id or "": pe for pe in enactment.workflow.graph.pes})
+        self.board = Board(folder.path / "board", len(plan.instances), len(plan.cells), rooms=words, create=True)
         self.outcome: Outcome | None = None
         self._asked = 0.0
+        self._wanted = False  # somebody waits for a checkpoint
         self._interval = enactment.options.checkpoint or FIRST_CHECKPOINT
         self._due = time.monotonic() + self._interval
         self._next_tick = 0.0
@@ -205,10 +204,6 @@ class Supervisor:
         elif self.outcome is None:
             self._obey(self.coordinator.died(reason))
 
-    def ledger(self, cell: int) -> MutableSequence[int]:
-        """Return where a cell settles what it has done."""
-        return self.board.ledger(sum(self.rooms[:cell]), self.rooms[cell])
-
     def replaced(self, reason: str) -> None:
         """A stateless cell is dead, and another takes its place: nothing goes back."""
         self._warn(f"{reason} Another takes its place.")
@@ -256,6 +251,7 @@ class Supervisor:
             self.folder.answered(request)
             kind = request.partition("-")[0]
             if kind == "snapshot":
+                self._wanted = True
                 self._checkpoint(time.monotonic())
             elif kind == "suspend":
                 self._obey(self.coordinator.suspend())
@@ -313,6 +309,8 @@ class Supervisor:
                     self.folder.begin_generation(generation, start)
                     self.generation = self.enactment.state.generation = generation
                     self._launch(start)
+                    if self._wanted:  # and a death cut it off
+                        self._checkpoint(time.monotonic())
                 case Complete():
                     assert self.coordinator.last is not None
                     self._release_last(self.coordinator.last)
@@ -341,7 +339,7 @@ class Supervisor:
 
     def _launch(self, start: Commit | None) -> None:
         before, self._origin = self._origin, start
-        if before is not None and before not in self._kept():
+        if before and before not in self._kept():
             self.folder.forget(before, kept=self._kept())
         self.crew.launch(self.generation, start)
         # Sinks make sure of what the commit covers that the cells went on from; of an ended run only that is left.
@@ -355,16 +353,15 @@ class Supervisor:
     def _commit(self, commit: Commit) -> None:
         self.folder.write_commit(commit)
         self._commits.append(commit)
-        if len(self._commits) > _COMMITS:
-            # The one before the last stays for readers that looked up the last a moment ago.
-            old = self._commits.popleft()
-            if old != self._origin:
-                self.folder.forget(old, kept=self._kept())
+        # The one before the last stays for readers that looked up the last a moment ago.
+        if len(self._commits) > _COMMITS and (old := self._commits.popleft()) != self._origin:
+            self.folder.forget(old, kept=self._kept())
         if self._swept < commit.generation:
             self._swept = commit.generation
             self.folder.sweep(self._kept())
         self._cut_journals()
         self.enactment.state.epoch = commit.epoch
+        self._wanted = False
         if not commit.final:
             self._tell_sinks(commit)
         self._obey(self.coordinator.committed(commit))
@@ -374,7 +371,7 @@ class Supervisor:
             self._due = now + self._interval
 
     def _kept(self) -> list[Commit]:
-        return [*self._commits, self._origin] if self._origin is not None else list(self._commits)
+        return [*self._commits, *([self._origin] if self._origin else [])]
 
     def _cut_journals(self) -> None:
         """Remove what sources wrote before the older of the commits that stay."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from d4py.errors import DiskError
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import MutableSequence, Sequence
     from pathlib import Path
 
 _COLUMNS = 3
@@ -23,9 +23,11 @@ _WORD = 8
 class Board:
     """The counters of a run's instances and cells."""
 
-    def __init__(self, path: Path, instances: int, cells: int, *, ledgers: int = 0, create: bool = False) -> None:
-        """ledgers: words behind the counters; who only watches needs none."""
-        size = max(1, (instances + cells) * _COLUMNS + ledgers) * _WORD
+    def __init__(
+        self, path: Path, instances: int, cells: int, *, rooms: Sequence[int] = (), create: bool = False
+    ) -> None:
+        """rooms: words that each cell has for its ledger; who only watches needs none."""
+        size = max(1, (instances + cells) * _COLUMNS + sum(rooms)) * _WORD
         if create:
             try:
                 path.write_bytes(bytes(size))
@@ -36,6 +38,7 @@ class Board:
         self._words = memoryview(self._map).cast("q")
         self.instances = instances
         self.cells = cells
+        self._rooms = rooms
 
     def publish(self, rank: int, read: int, written: int, quarantined: int) -> None:
         """Show the counts of an instance."""
@@ -53,10 +56,10 @@ class Board:
         at = (self.instances + cell) * _COLUMNS
         return self._words[at : at + _COLUMNS]  # type: ignore[return-value]
 
-    def ledger(self, first: int, number: int) -> MutableSequence[int]:
-        """Return some of the words behind the counters."""
-        at = (self.instances + self.cells) * _COLUMNS + first
-        return self._words[at : at + number]  # type: ignore[return-value]
+    def ledger(self, cell: int) -> MutableSequence[int]:
+        """Return the words in which a cell settles what it has done."""
+        at = (self.instances + self.cells) * _COLUMNS + sum(self._rooms[:cell])
+        return self._words[at : at + self._rooms[cell]]  # type: ignore[return-value]
 
     def close(self) -> None:
         """Let go of the memory; views of it handed out keep it."""

@@ -193,7 +193,7 @@ class _Crew:
 
     def _settled(self, process: int) -> int:
         """Return how many entries the cells of a worker have made."""
-        ledgers = [self.supervisor.ledger(cell.index) for cell in self.plan.cells_of(process)]
+        ledgers = [self.supervisor.board.ledger(cell.index) for cell in self.plan.cells_of(process)]
         return sum(turn(ledger) for ledger in ledgers)
 
     def _vacate(self, process: int) -> None:

@@ -74,10 +74,8 @@ class Worker:
         self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
         self.kept: dict[int, deque[Encoded]] = {}  # what is unacknowledged
         self.pes = {pe.id or "": pe for pe in graph.pes}
-        self.rooms = rooms(self.plan, self.pes)
-        self.board = Board(
-            self.folder.path / "board", len(self.plan.instances), len(self.plan.cells), ledgers=sum(self.rooms)
-        )
+        words = rooms(self.plan, self.pes)
+        self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells), rooms=words)
         # All before any cell is wired: what is wired cannot be copied.
         self.objects = {rank: self._pe(rank) for cell in cells for rank in self.plan.cells[cell].instances}
         self.alone = order.process in replaceable(self.plan, self.objects)
@@ -349,7 +347,7 @@ class _WorkerLink(LocalLink):
             channel.index for channel in worker.plan.channels_from(cell) if worker.readers[channel.index][1] == own
         ]
         self.copies = not self.near
-        self.ledger = worker.board.ledger(sum(worker.rooms[:cell]), worker.rooms[cell])
+        self.ledger = worker.board.ledger(cell)
 
     def empty(self, size: int) -> Any:
         """Return shared memory to compute in; None for what is small, or where none is free."""
