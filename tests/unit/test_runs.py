@@ -13,6 +13,7 @@ from d4py.engine.coordinator import Commit
 from d4py.engine.link import Part
 from d4py.errors import StateError, Superseded, UnknownRun
 from d4py.runs import Folder, State, Status, atomic, find, home, new_id, process
+from d4py.runs.board import Board
 
 
 def described(name: str) -> dict[str, object]:
@@ -192,3 +193,14 @@ def test_an_atomic_write_leaves_the_old_file_or_the_new_one(monkeypatch: pytest.
         atomic.write(path, b"new")
 
     assert path.read_bytes() == b"old"
+
+
+def test_a_board_that_is_made_anew_leaves_the_old_one_to_those_who_look_at_it(tmp_path: Path) -> None:
+    old = Board(tmp_path / "board", 2, 1, create=True)
+    old.publish(1, 7, 8, 9)
+    new = Board(tmp_path / "board", 2, 1, create=True)
+
+    assert old.counts(1) == (7, 8, 9)
+    assert new.counts(1) == (0, 0, 0)
+    old.close()
+    new.close()

@@ -123,14 +123,20 @@ class Circuit:
 
     def _follow(self, rank: int, port: str, stages: list[Stage]) -> Lane | Receive | None:
         """Add the straight stages from an input on; return where their results go."""
-        pe, instance = self.pes[rank], self.plan.instances[rank]
-        policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
-        sink = sinks(pe)
-        if self.debug or policy.retries or policy.quarantine or not (sink or bare(pe)):
-            return self.receiver(rank, port)
-        emit = None if sink else pe._emit["output"]
-        stages.append(Stage(instance=instance, port=port, call=calling(pe), emit=emit, count=self.counts[rank]))
-        return None if sink else self._next(rank, "output", stages)
+        while True:  # no recursion: chains are long, and Python 3.12 limits calls through C whatever the recursion limit
+            pe, instance = self.pes[rank], self.plan.instances[rank]
+            policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
+            sink = sinks(pe)
+            if self.debug or policy.retries or policy.quarantine or not (sink or bare(pe)):
+                return self.receiver(rank, port)
+            emit = None if sink else pe._emit["output"]
+            stages.append(Stage(instance=instance, port=port, call=calling(pe), emit=emit, count=self.counts[rank]))
+            if sink:
+                return None
+            way = self._ways[rank, "output"]
+            if not isinstance(way, tuple):
+                return way
+            rank, port = way
 
     def _next(self, rank: int, output: str, stages: list[Stage]) -> Lane | Receive | None:
         way = self._ways[rank, output]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING
 
-from d4py.errors import DiskError
+from d4py.runs import atomic
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence, Sequence
@@ -29,10 +29,7 @@ class Board:
         """rooms: words that each cell has for its ledger; who only watches needs none."""
         size = max(1, (instances + cells) * _COLUMNS + sum(rooms)) * _WORD
         if create:
-            try:
-                path.write_bytes(bytes(size))
-            except OSError as error:
-                raise DiskError.of(path, error) from error
+            atomic.write(path, bytes(size), durable=False)  # whole for who looks meanwhile; and who looks at an older one keeps it
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), size)
         self._words = memoryview(self._map).cast("q")
