@@ -157,7 +157,7 @@ class Heir(Neighbour):
 
     def end(self) -> tuple[Op, ...]:
         """Return the operations for the end."""
-        return (("cause", END), ("post",), ("flush",), ("ends",), ("drain",), ("finish",))
+        return (("cause", END), ("post",), ("flush",), ("drain",), ("ends",), ("drain",), ("finish",))
 
     def part(self, epoch: int) -> Part:
         """Return the part as it is now."""

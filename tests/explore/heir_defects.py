@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 from defect import defect
 from heir import Heir, Neighbour
-from replacing import alone, in_turn, joined, spools, through
+from replacing import alone, beside, in_turn, joined, spools, through, twofold
 from shell import Effect, Op
 
+from d4py.engine.cell import CellMachine
 from d4py.engine.coordinator import Coordinator
 from d4py.engine.estate import Cause, Demand, Estate, Ranges
 from d4py.engine.estate import joined as lengthened
@@ -49,6 +51,31 @@ class AsksItsOwnReaderOnly(Lane):
         super().inherit(
             cause, {channel: ranges for channel, ranges in had.items() if channel == self.outlets[0].channel}
         )
+
+
+class BarrierTwice(CellMachine):
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(replace(estate, demands=tuple([demand._replace(passed=0) for demand in estate.demands])))
+
+
+class NoDoubt(CellMachine):
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(estate)
+        self.doubt = None
+
+
+class WaitsForBarriers(CellMachine):
+    """A successor wants the barriers of all its writers, whatever was acknowledged."""
+
+    __slots__ = ()
+
+    def inherit(self, estate: Estate) -> None:
+        super().inherit(estate)
+        self.taken = 0
 
 
 class RangesOfOlderCauses(Inlet):
@@ -114,6 +141,14 @@ class AcknowledgesBeforeSending(Heir):
         return (cause, done, *before)
 
 
+class EndsAtOnce(Heir):
+    """End marks are sent while what was written before them may still be in the process."""
+
+    def end(self) -> tuple[Op, ...]:
+        first = super().end().index(("drain",))
+        return tuple([op for place, op in enumerate(super().end()) if place != first])
+
+
 class NotDrained(Succession):
     """What was sent may be in the process still when its frame is acknowledged."""
 
@@ -167,7 +202,10 @@ _CHAIN = alone("chain", through(2, "twice"), **_QUIET)
 _BARRIER = alone("chain", through(1, "map"), **_MORTAL)
 _MANY = alone("two readers", through(1, "twice", readers=2), **_QUIET)
 _SPOOL = alone("spool", spools(2), mortal=("leaf",))
-_TWO = alone("two sources", joined(1, 1, "map"), **_QUIET)
+_BARRIERS = alone("two sources", joined(0, 0, "map"), **_MORTAL)
+_BESIDE = alone("two writers", beside(0), **_MORTAL)
+_TWICE = alone("two channels", twofold(1, "map"), crashes=2, ordered=False, **_QUIET)
+_GREETS = alone("two readers", through(0, "greets", readers=2), **_QUIET)
 _NEAR = alone("neighbours", in_turn(1), crashes=2, epochs=0, mortal=("first", "second"))
 
 HEIR_DEFECTS = (
@@ -180,6 +218,15 @@ HEIR_DEFECTS = (
         lane=AsksItsOwnReaderOnly,
     ),
     defect("a barrier is not kept, nor an end mark", _BARRIER, "where 0 was due", neighbour=MarksNotKept),
+    defect("a barrier is sent twice", _BESIDE, "disagree on whether it ended", machine=BarrierTwice),
+    defect(
+        "barriers that were acknowledged to some writers are waited for",
+        _BARRIERS,
+        "disagree on whether it ended",
+        machine=WaitsForBarriers,
+    ),
+    defect("the frame in doubt is not run first", _TWICE, "sink has the items 0, 0, 0", machine=NoDoubt),
+    defect("an end mark overtakes items", _GREETS, "books do not balance", heir=EndsAtOnce),
     defect("an end mark is not sent again", _CHAIN, "can't end from here", inlet=EndForgotten),
     defect(
         "a frame is settled after it is acknowledged",

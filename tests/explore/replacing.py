@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from systems import PE, Shape, System, made, source
+from systems import PE, Shape, System, diamond, made, source
 
 _ALONE = {"alone": True, "zombies": False}
 
@@ -43,6 +43,18 @@ def in_turn(items: int, kind: str = "map") -> Shape:
     return pes, (("source", "first", "any"), ("first", "second", "any"), ("second", "sink", "any"))
 
 
+def beside(items: int) -> Shape:
+    """A source whose items go through a stateless cell, and one whose items go straight to the same reader."""
+    pes = (source(items, "one"), PE(name="middle", kind="map"), source(items, "two", 10), PE(name="sink", kind="sink"))
+    return pes, (("one", "middle", "any"), ("middle", "sink", "any"), ("two", "sink", "any"))
+
+
+def twofold(items: int, kind: str) -> Shape:
+    """A source that sends each item twice, on two channels."""
+    pes, edges = through(items, kind)
+    return pes, (edges[0], *edges)
+
+
 def alone(name: str, shape: Shape, **bounds: Any) -> System:
     """Return a system of a shape."""
     return made(name, shape, **{**_ALONE, **bounds})
@@ -61,11 +73,20 @@ REPLACED = (
     alone("replaced, outputs of the run, two sources", gathered(1, 0)),
     alone("replaced, two sources", joined(1, 1, "map"), epochs=0),
     alone("replaced, one neighbour and then the other", in_turn(1), crashes=2, epochs=0),
+    alone("replaced, no, one or two writes a call", through(3, "some"), epochs=0),
+    alone("replaced, it writes when it begins and ends", through(1, "greets")),
+    alone("replaced, the same to two readers", through(0, "greets", readers=2), epochs=0, mortal=("middle",)),
+    alone("replaced, several items a frame", through(3, "twice"), credit=4, epochs=0, mortal=("middle",)),
+    alone("replaced, diamond", diamond(1), epochs=0),
 )
 
 REPLACED_LARGE = (
     alone("replaced, two writes a call, two crashes and a checkpoint", through(1, "twice"), crashes=2),
     alone("replaced, readers by shuffle, a checkpoint", through(2, "twice", readers=2)),
     alone("replaced, one neighbour and then the other, a checkpoint", in_turn(1), crashes=2),
-    alone("replaced, two sources, a checkpoint", joined(2, 1, "map")),
+    alone("replaced, two sources, a checkpoint", joined(1, 1, "map"), mortal=("middle",)),
+    alone("replaced, two frames at once, two crashes", twofold(1, "map"), crashes=2, ordered=False),
+    alone("replaced, it writes when it begins and ends, two readers", through(0, "greets", readers=2), crashes=2),
+    alone("replaced, diamond, a checkpoint", diamond(1)),
+    alone("replaced, a frame of several items, a checkpoint", through(3, "twice"), credit=4, mortal=("middle",)),
 )

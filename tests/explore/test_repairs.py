@@ -150,3 +150,60 @@ def test_a_live_source_that_is_to_stop_already_is_not_called() -> None:
     Runner(plan, 0, {0: unready}, link, terms=Terms(calls={unready.id or "": 1})).run()
 
     assert [type(report) for report in link.reports] == [Snapshotted]
+
+
+class Closing(d4py.GenericPE):
+    """Writes at the end."""
+
+    stateless = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._add_input("input")
+        self._add_output("output")
+
+    def postprocess(self) -> None:
+        self.write("output", "last")
+
+
+class EndLink(GapLink):
+    """Its writer has nothing; what the cell does about its end is noted."""
+
+    length = (0, 0)
+
+    def __init__(self, channel: int) -> None:
+        super().__init__(channel)
+        self.events = [FrameArrived(Frame(1, channel, 0, 0, Kind.END)), Abandon()]
+        self.ledger = [0] * 64
+        self.done: list[str] = []
+
+    def send(self, frame: Frame) -> int:
+        self.done.append(frame.kind.name)
+        return 1
+
+    def drain(self) -> None:
+        self.done.append("drained")
+
+
+def test_no_end_mark_is_sent_before_what_was_written_at_the_end_is_out() -> None:
+    """Else a death could take an item on its way to one reader, and its successor send it to another that had its end mark already."""
+
+    @d4py.producer
+    def numbers() -> Any:
+        yield 1
+
+    @d4py.consumer
+    def drop(value: int) -> None:
+        pass
+
+    closing = Closing()
+    plan = layout(numbers() >> closing >> drop(), 3, fuse=False)
+    cell = next(instance.cell for instance in plan.instances if instance.pe == closing.id)
+    (channel,) = plan.channels_to(cell)
+    link: Any = EndLink(channel.index)
+
+    Runner(plan, cell, {plan.cells[cell].instances[0]: closing}, link, terms=Terms(), alone=True).run()
+
+    sent = [what for what in link.done if what != "drained"]
+    assert sent == ["DATA", "END"]
+    assert "drained" in link.done[link.done.index("DATA") : link.done.index("END")]

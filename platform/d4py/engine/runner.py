@@ -80,8 +80,7 @@ class Runner(Hooks):
         """
         self.plan = plan
         self.cell = plan.cells[cell]
-        self.link = link
-        self.start = start
+        self.link, self.start = link, start
         self.calls = terms.calls
         self.machine = CellMachine(
             [channel.index for channel in plan.channels_to(cell)],
@@ -320,6 +319,7 @@ class Runner(Hooks):
         for instance in self.circuit.instances:
             self._guarded(instance.rank, "postprocess", partial(self._end, instance.rank), long=True)
         self.cutter.flush()
+        self.succession.drain()  # what is lost on the way to one reader can go to another, if that has no end mark yet
         self._pass_on(self.machine.ends())
         marks = self.machine.finish()
         self._hand_over(0)
