@@ -123,7 +123,8 @@ class Circuit:
 
     def _follow(self, rank: int, port: str, stages: list[Stage]) -> Lane | Receive | None:
         """Add the straight stages from an input on; return where their results go."""
-        while True:  # no recursion: chains are long, and Python 3.12 limits calls through C whatever the recursion limit
+        # No recursion: chains are long, and Python 3.12 limits calls through C whatever the recursion limit.
+        while True:
             pe, instance = self.pes[rank], self.plan.instances[rank]
             policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
             sink = sinks(pe)

@@ -29,7 +29,8 @@ class Board:
         """rooms: words that each cell has for its ledger; who only watches needs none."""
         size = max(1, (instances + cells) * _COLUMNS + sum(rooms)) * _WORD
         if create:
-            atomic.write(path, bytes(size), durable=False)  # whole for who looks meanwhile; and who looks at an older one keeps it
+            # Whole for who looks meanwhile; and who looks at an older one keeps it.
+            atomic.write(path, bytes(size), durable=False)
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), size)
         self._words = memoryview(self._map).cast("q")
