@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from d4py.errors import PlanError
-from d4py.plan.keys import partition_of, partitioner, stable_hash
+from d4py.plan.keys import Partitioner, partition_of, stable_hash
 
 
 class Colour(enum.Enum):
@@ -152,7 +152,7 @@ def test_a_type_that_has_no_stable_hash_is_refused_by_name(key: Any) -> None:
 
 
 def test_few_keys_are_spread_over_many_instances() -> None:
-    place = partitioner((0,), 4)
+    place = Partitioner((0,), range(4)).find
     shares = [0, 0, 0, 0]
     for number in range(4000):
         shares[place((f"station{number}",))] += 1
@@ -162,20 +162,20 @@ def test_few_keys_are_spread_over_many_instances() -> None:
 
 
 def test_a_partitioner_takes_elements_of_tuples_and_keys_of_dicts() -> None:
-    assert partitioner((0, 2), 8)(("a", "ignored", "b")) == partition_of(("a", "b")) * 8 // 256
-    assert partitioner(("slab",), 8)({"slab": 3, "data": [1]}) == partition_of(3) * 8 // 256
+    assert Partitioner((0, 2), range(8)).find(("a", "ignored", "b")) == partition_of(("a", "b")) * 8 // 256
+    assert Partitioner(("slab",), range(8)).find({"slab": 3, "data": [1]}) == partition_of(3) * 8 // 256
 
 
 def test_a_partitioner_refuses_an_unhashable_key_by_its_type() -> None:
     with pytest.raises(PlanError, match="A key of type list"):
-        partitioner((0,), 2)(([1, 2], "x"))
+        Partitioner((0,), range(2)).find(([1, 2], "x"))
 
 
 def test_a_partitioner_remembers_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("d4py.plan.keys._REMEMBERED", 10)
-    place = partitioner((0,), 3)
+    partitioner = Partitioner((0,), range(3))
+    place = partitioner.find
     first = [place((number,)) for number in range(100)]
 
     assert [place((number,)) for number in range(100)] == first
-    (known,) = [cell.cell_contents for cell in place.__closure__ or () if isinstance(cell.cell_contents, dict)]
-    assert len(known) <= 10
+    assert len(partitioner.known) <= 10

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.chain import Chain, Stage
+from d4py.engine.chain import Chain, Gives, Stage
 from d4py.engine.count import Count
 from d4py.engine.outlet import Choice, Lane, Outlet
-from d4py.engine.receiver import Hooks, Receive, bare, calling, receiver, sinks
+from d4py.engine.receiver import Hooks, Receive, bare, calling, receiver, sinks, streams
 from d4py.engine.refusal import Refusal
 from d4py.engine.watch import Watch
 from d4py.graph.policy import Policy
+from d4py.graph.written import Writes, twin
 from d4py.items.copying import copied
 from d4py.items.sending import prove
-from d4py.plan.keys import partitioner
+from d4py.plan.keys import Partitioner
 
 if TYPE_CHECKING:
     from d4py.engine.failure import Unwind
     from d4py.graph.inputs import Calls
     from d4py.graph.pe import GenericPE
     from d4py.plan.plan import Instance, Plan, Route
+
+Way = Lane | Partitioner[Lane] | Receive  # out of a cell, or to what the general way calls
+_GIVES = {Writes.LAST: Gives.WRITTEN, Writes.MANY: Gives.MANY, Writes.NONE: Gives.END}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +73,8 @@ class Circuit:
         self._outlets = outlets
         self._receivers: dict[tuple[int, str], Receive] = {}
         self._chains: dict[tuple[int, str], Chain | None] = {}
-        # Where an output leads: to one reader in the cell, to a lane, or to something that is called.
-        self._ways: dict[tuple[int, str], tuple[int, str] | Lane | Receive] = {}
+        # Where an output leads: to one reader in the cell, to a lane or one of several, or to something that is called.
+        self._ways: dict[tuple[int, str], tuple[int, str] | Way] = {}
         self._readonly = terms.readonly
         self.debug = terms.debug
         self._folder = terms.folder
@@ -118,30 +124,42 @@ class Circuit:
     def chain_after(self, rank: int, output: str, hurry: list[None]) -> Chain | None:
         """Return the generated loop that takes what a source writes on an output."""
         stages: list[Stage] = []
-        end = self._next(rank, output, stages)
-        return Chain(stages, end, self.hooks, hurry=hurry) if stages or isinstance(end, Lane) else None
+        way = self._ways[rank, output]
+        end = self._follow(*way, stages) if isinstance(way, tuple) else way
+        return Chain(stages, end, self.hooks, hurry=hurry) if stages or isinstance(end, (Lane, Partitioner)) else None
 
-    def _follow(self, rank: int, port: str, stages: list[Stage]) -> Lane | Receive | None:
+    def _follow(self, rank: int, port: str, stages: list[Stage]) -> Way | None:
         """Add the straight stages from an input on; return where their results go."""
         # No recursion: chains are long, and Python 3.12 limits calls through C whatever the recursion limit.
         while True:
-            pe, instance = self.pes[rank], self.plan.instances[rank]
-            policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
-            sink = sinks(pe)
-            if self.debug or policy.retries or policy.quarantine or not (sink or bare(pe)):
+            stage = self._stage(rank, port)
+            if stage is None:
                 return self.receiver(rank, port)
-            emit = None if sink else pe._emit["output"]
-            stages.append(Stage(instance=instance, port=port, call=calling(pe), emit=emit, count=self.counts[rank]))
-            if sink:
+            stages.append(stage)
+            if stage.gives is Gives.END:
                 return None
-            way = self._ways[rank, "output"]
+            way = self._ways[rank, stage.output]
             if not isinstance(way, tuple):
                 return way
             rank, port = way
 
-    def _next(self, rank: int, output: str, stages: list[Stage]) -> Lane | Receive | None:
-        way = self._ways[rank, output]
-        return self._follow(*way, stages) if isinstance(way, tuple) else way
+    def _stage(self, rank: int, port: str) -> Stage | None:
+        """Return an input's PE as a stage of a chain, if it can be one."""
+        pe, instance, count = self.pes[rank], self.plan.instances[rank], self.counts[rank]
+        policy = Policy.parse(pe.on_error, of=f"PE {pe.id!r}")
+        if self.debug or policy.retries or policy.quarantine:
+            return None
+        stage = partial(Stage, instance=instance, port=port, count=count)
+        if sinks(pe):
+            return stage(output="", call=calling(pe), gives=Gives.END, emit=None)
+        written = twin(pe)
+        if written is not None:
+            output = next(iter(pe.outputconnections), "")
+            return stage(output=output, call=MethodType(written.function, pe), gives=_GIVES[written.writes], emit=None)
+        if not bare(pe):
+            return None
+        gives = Gives.MANY if streams(pe) else Gives.RESULT
+        return stage(output="output", call=calling(pe), gives=gives, emit=pe._emit["output"])
 
     def _emit(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:
         count = self.counts[instance.rank].written[output]
@@ -198,15 +216,16 @@ class Circuit:
         full = self.hooks.full
         if route.grouping == "key" and len(outlets) > 1:
             lanes = [self._lane([outlet], Choice.ONE, instance, route.output) for outlet in outlets]
-            place = partitioner(route.key, len(outlets))
+            partitioner = Partitioner(route.key, lanes)
+            find = partitioner.find
 
             def to_keyed(value: Any) -> None:
-                lane = lanes[place(value)]
+                lane = find(value)
                 lane.buffer.append(value)
                 if len(lane.buffer) >= lane.limit:
                     full(lane)
 
-            self._ways[instance.rank, route.output] = to_keyed
+            self._ways[instance.rank, route.output] = partitioner
             return to_keyed
         choice = Choice.EVERY if route.grouping == "all" else Choice.ANY
         lane = self._lane(outlets, choice, instance, route.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import GeneratorType
+from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.count import Tally
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from d4py.plan.plan import Instance
 
 Receive = Callable[[Any], None]
+CO_GENERATOR = 0x20
 
 
 class Hooks:
@@ -56,7 +57,7 @@ def emission(pe: GenericPE) -> Callable[[Any], None]:
 def _named(pe: GenericPE) -> Callable[[Any], None]:
     """Return what sends a result `{port: value}`, or a generator of such."""
     emits = pe._emit
-    streams = isinstance(pe, (IterativePE, ProducerPE))
+    bare_values = isinstance(pe, (IterativePE, ProducerPE))
 
     def send(result: Any) -> None:
         if type(result) is GeneratorType:
@@ -72,7 +73,7 @@ def _named(pe: GenericPE) -> Callable[[Any], None]:
                     f"PE {pe.name!r} has no output {port!r}; it has {listed(emits)}.",
                     hint=did_you_mean(port, list(emits)),
                 )
-            if streams and type(value) is GeneratorType:
+            if bare_values and type(value) is GeneratorType:
                 for one in value:
                     emits[port](one)
             else:
@@ -100,6 +101,12 @@ def bare(pe: GenericPE) -> bool:
         and type(pe).process is IterativePE.process
         and set(pe.inputconnections) == {"input"}
     )
+
+
+def streams(pe: GenericPE) -> bool:
+    """Whether each call of `_process` gives a generator."""
+    call: Any = pe.function if isinstance(pe, FunctionPE) and type(pe)._process in FUNCTION_CALLS else type(pe)._process
+    return isinstance(call, FunctionType) and bool(call.__code__.co_flags & CO_GENERATOR)
 
 
 def receiver(

@@ -13,6 +13,7 @@ from d4py.engine.failure import RAISED, Failure, StopSource, describe
 from d4py.engine.receiver import bare, emission
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py.graph.policy import Policy
+from d4py.graph.written import twin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,11 +92,13 @@ class Source:
         if self._is_root():
             pe._emit = {name: self._counted(emit) for name, emit in pe._emit.items()}
         self._send = emission(pe)
+        written = None if pe.live or pe.inputconnections or circuit.debug else twin(pe)
+        self._twin = written.function if written else None
+        # The output of bare values that a stream of this source consists of, and the loop that takes them.
+        self._output = "output" if isinstance(pe, ProducerPE) else next(iter(pe.outputconnections)) if written else None
         self._chain = (
-            None
-            if circuit.debug
-            else circuit.chain_after(instance.rank, "output", hurry)
-            if "output" in pe._emit
+            circuit.chain_after(instance.rank, self._output, hurry)
+            if self._output is not None and self._output in pe._emit and not circuit.debug
             else None
         )
 
@@ -226,6 +229,8 @@ class Source:
 
     def _result(self, inputs: dict[str, Any]) -> Any:
         pe = self.pe
+        if self._twin is not None:
+            return self._twin(pe, inputs)
         if isinstance(pe, ProducerPE) and type(pe).process is ProducerPE.process:
             result = pe._process(inputs)
             return result if result is None or isinstance(result, GeneratorType) else {"output": result}
@@ -236,7 +241,7 @@ class Source:
         began = self.clock()
         taken = 0
         idle = False
-        if not isinstance(self.pe, ProducerPE):
+        if self._output is None:
             for value in islice(stream, self._quantum):
                 taken += 1
                 if value is not None:
@@ -247,7 +252,7 @@ class Source:
         elif self.writes >= self.skip and self.journal is None and not self.pe.live:
             taken = self._through(islice(stream, self._quantum))
         else:
-            emit = self.pe._emit["output"]
+            emit = self.pe._emit[self._output]
             for value in islice(stream, self._quantum):
                 taken += 1
                 idle = value is None and self.pe.live
@@ -272,8 +277,9 @@ class Source:
 
     def _through(self, values: Iterator[Any]) -> int:
         """Send values on, through a generated loop where there is one; return how many there were."""
+        assert self._output is not None
         if self._chain is None:
-            taken, emit = 0, self._emits["output"]
+            taken, emit = 0, self._emits[self._output]
             try:
                 for value in values:
                     taken += 1
@@ -288,7 +294,7 @@ class Source:
         finally:
             taken = self._chain.taken
             self.writes += taken
-            self._count.written["output"].n += taken
+            self._count.written[self._output].n += taken
         return taken
 
     def _take_in(self) -> None:

@@ -10,13 +10,15 @@ import enum
 import numbers
 import zlib
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+
+T = TypeVar("T")
 
 _MASK = (1 << 64) - 1
 _REMEMBERED = 1 << 16
@@ -72,32 +74,35 @@ def _rarer(key: object) -> int:
     )
 
 
-def partitioner(key: tuple[object, ...], instances: int) -> Callable[[object], int]:
-    """Return a function from a value to the number of the instance that gets it. Results are remembered for a bounded number of keys."""
-    known: dict[object, int] = {}
-    single = key[0] if len(key) == 1 else None
+class Partitioner(Generic[T]):
+    """From a value to the one of several targets that gets all values with its key."""
 
-    def place(value: object) -> int:
+    def __init__(self, key: tuple[Any, ...], targets: Sequence[T]) -> None:
+        """key: the elements of a value that make its key."""
+        self.key, self.targets = key, targets
+        self.element = key[0] if len(key) == 1 else None
+        self.known: dict[Any, T] = {}  # by key, of a bounded number of keys; may be looked into before `find` is asked
+
+    def find(self, value: Any) -> T:
+        """Return the target of a value. Raises PlanError if it has no such elements, or their type cannot be hashed the same everywhere."""
         try:
-            found: object = value[single] if single is not None else tuple([value[element] for element in key])  # type: ignore[index]
+            key = value[self.element] if len(self.key) == 1 else tuple([value[element] for element in self.key])
         except (TypeError, KeyError, IndexError, AttributeError) as error:
             raise PlanError(
-                f"The value {value!r:.60} cannot be grouped by {list(key)!r}: {type(error).__name__}: {error}.",
+                f"The value {value!r:.60} cannot be grouped by {list(self.key)!r}: {type(error).__name__}: {error}.",
                 hint="The elements of a grouping are taken as value[element].",
             ) from None
         try:
-            return known[found]
+            return self.known[key]
         except KeyError:
             pass
         except TypeError:
-            stable_hash(found)  # says which type it is
+            stable_hash(key)  # says which type it is
             raise
-        if len(known) >= _REMEMBERED:
-            known.clear()
-        number = known[found] = partition_of(found) * instances // PARTITIONS
-        return number
-
-    return place
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        target = self.known[key] = self.targets[partition_of(key) * len(self.targets) // PARTITIONS]
+        return target
 
 
 def partition_of(key: object) -> int:
