@@ -157,7 +157,7 @@ def test_the_queue_of_a_pe_is_told_only_where_the_counts_tell_it(here: Path) -> 
         "g.connect(two, 'output', plain, 'input')\ng.connect(plain, 'output', second, 'input')\ng.connect(plain, 'output', everyone, 'input')\n"
     )
     graph = load(find("w.py")).graph
-    plan = get("simple").layout(graph, Options())
+    plan = get("simple").layout(graph, Options(), {})
 
     assert feeders(plan, progress.single_outputs(graph)) == {"ConsumerPE": ("IterativePE",)}
 

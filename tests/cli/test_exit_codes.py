@@ -73,7 +73,7 @@ def test_5_when_a_signal_stopped_it_after_a_checkpoint_and_0_when_it_is_resumed(
 
 
 def test_6_when_the_books_do_not_balance(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    books = Books((Line("channel", "a.output -> b.input", 10, 9),), {})
+    books = Books((Line("channel", "a.output -> b.input", 10, 9),), {}, {})
     monkeypatch.setattr(enact, "audit", lambda folder: books)
 
     told = call("run tiny.py --run-id a")

@@ -77,7 +77,7 @@ def test_labels_of_metrics_are_escaped(here: Path, tmp_path: Path) -> None:
     Path("w.py").write_text(
         "import d4py\npe = d4py.ProducerPE()\npe.name = 'a\"b\\\\c\\nd'\ng = d4py.WorkflowGraph()\ng.add(pe)\n"
     )
-    plan = get("simple").layout(load(find("w.py")).graph, Options())
+    plan = get("simple").layout(load(find("w.py")).graph, Options(), {})
     board = Board(tmp_path / "board", 1, 1, create=True)
     board.publish(0, 5, 6, 7)
 

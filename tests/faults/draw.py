@@ -55,7 +55,7 @@ def plan_of(story: Story) -> Plan:
     """Return the plan that a story will be run by."""
     scene = Scene(address="", folder="", items=story.items, pace=0.0, heavy=False, marks=frozenset())
     graph = graph_of(list(story.stages), scene).flatten()
-    return mappings.get(story.mapping).layout(graph, Options(processes=story.processes, fuse=story.fuse))
+    return mappings.get(story.mapping).layout(graph, Options(processes=story.processes, fuse=story.fuse), {})
 
 
 def _begun(random: Random, kind: Kind) -> tuple[Story, Plan, Strike]:

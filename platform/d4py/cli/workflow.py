@@ -108,12 +108,13 @@ def planned(
     from d4py.graph.check import check
     from d4py.mappings import get
     from d4py.mappings.enact import settled_options
+    from d4py.runs.costs import recall
 
     name, processes = mapping_of(args, workflow)
     mapping = get(name)
     options = settled_options(mapping, processes, {"fuse": not args.no_fuse})
     warnings = check(workflow.graph, [pe for pe, call in (calls or {}).items() if isinstance(call, list)])
-    return mapping, options, mapping.layout(workflow.graph, options), warnings
+    return mapping, options, mapping.layout(workflow.graph, options, recall(workflow)), warnings
 
 
 def policies_of(texts: list[str]) -> dict[str, str] | str | None:

@@ -40,6 +40,7 @@ class Cutter:
         self._serve = serve
         self._fail = fail
         self.blocked = 0.0  # seconds that writes have waited for readers
+        self.sending = 0.0  # seconds that it took to cut and to send
         self._eager = False
         self._due = 0.0
         self._news = 0.0
@@ -88,6 +89,10 @@ class Cutter:
         """Return a clock that stands still while a write waits: what is measured with it is the writer's own work."""
         return self._link.clock() - self.blocked
 
+    def users_time(self) -> float:
+        """Return a clock that stands still while a write waits or is sent: what is measured with it is the PEs' work."""
+        return self._link.clock() - self.blocked - self.sending
+
     def _await(self, wait: float) -> None:
         began = self._link.clock()
         self._serve(wait)
@@ -95,6 +100,7 @@ class Cutter:
 
     def cut(self, lane: Lane) -> None:
         """Send what waits in a lane, as far as credit allows."""
+        began = self._link.clock()
         for frame in lane.cut():
             try:
                 size = self._link.send(frame)
@@ -103,6 +109,7 @@ class Cutter:
                 during = f"what it wrote on {lane.output!r}"
                 self._fail(describe(error, pe=lane.writer.pe, instance=lane.writer.label, during=during))
             self._outlets[frame.channel].sent(size, frame.number)
+        self.sending += self._link.clock() - began
         if self._eager:
             lane.limit = 1
 

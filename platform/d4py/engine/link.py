@@ -69,7 +69,7 @@ class Abandon(NamedTuple):
 Event = FrameArrived | Acknowledged | BarrierAsked | Committed | Drain | Bereaved | RunOver | Abandon
 
 
-PART_VERSION = 1  # of what a part keeps
+PART_VERSION = 2  # of what a part keeps
 
 
 @dataclass(slots=True)
@@ -89,6 +89,7 @@ class Part:
     counts: dict[int, dict[str, dict[str, int]]] = field(default_factory=dict)  # items per port, by rank
     outputs: Any = None  # how far the spools reach
     quarantined: Any = None
+    seconds: float = 0.0  # that the PEs have taken, without waiting for others
 
     @property
     def final(self) -> bool:

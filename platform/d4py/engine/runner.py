@@ -130,8 +130,7 @@ class Runner(Hooks):
 
     def tend(self) -> None:
         """Send what has waited and take in acknowledgements, while a call takes its time. For another thread."""
-        if not self.hurry:
-            self.hurry.append(None)
+        self.hurry[:] = [None]
         due = self.link.urgent or any(lane.buffer for lane in self.cutter.lanes)
         if not due or not self.lock.acquire(blocking=False):
             return
@@ -215,7 +214,7 @@ class Runner(Hooks):
                     self._guarded(instance.rank, "preprocess", pe.preprocess, long=True)
         if self.start is not None:
             restore(self.circuit, self.start)
-            self.merging.partials = dict(self.start.partials)
+            self.merging.partials, self.taking.seconds = dict(self.start.partials), self.start.seconds
         if finished:
             return
         self.succession.ready()
@@ -239,6 +238,7 @@ class Runner(Hooks):
             self.circuit,
             calls,
             clock=self.cutter.own_time,
+            meter=self.cutter.users_time,
             between=self._between,
             hurry=self.hurry,
             journal=self.link.journal(rank) if pe.replay == "spool" else None,
@@ -345,6 +345,7 @@ class Runner(Hooks):
             part.partials = dict(self.merging.partials)
             part.positions = {source.instance.rank: source.position() for source in self.sources}
         part.outputs, part.quarantined = self.deposits.reach()
+        part.seconds = self.taking.seconds + sum(source.seconds for source in self.sources)
         self.link.report(Snapshotted(part))
 
     def _guarded(self, rank: int, during: str, call: Any, *, long: bool = False) -> None:

@@ -52,12 +52,13 @@ class Source:
         calls: Calls,
         *,
         clock: Callable[[], float],
+        meter: Callable[[], float],
         between: Callable[[], None],
         hurry: list[None],
         journal: Journal | None = None,
         position: Position | None = None,
     ) -> None:
-        """between: called between two whole writes of a call, to serve the link and take a barrier. hurry: filled now and then, to end a step."""
+        """clock: stands still while a write waits. meter: and while it is sent. between: called between two whole writes of a call, to serve the link and take a barrier. hurry: filled now and then, to end a step."""
         if position is not None and position.offset is not None:
             pe.seek(position.offset)  # type: ignore[attr-defined]
         self.pe = pe
@@ -65,6 +66,7 @@ class Source:
         self.circuit = circuit
         self.calls = calls
         self.clock = clock
+        self.meter = meter
         self.between = between
         self.hurry = hurry
         self.dragged = False  # the last step took long for what it gave
@@ -87,6 +89,7 @@ class Source:
         self._due = 0.0
         self._resend: Iterator[tuple[int, str, Any]] | None = iter(journal.since(self.spooled)) if journal else None
         self._tries = 0
+        self.seconds = 0.0  # that its steps took, without waiting for readers
         self._count = circuit.counts[instance.rank]
         self._emits = dict(pe._emit)
         if self._is_root():
@@ -104,6 +107,13 @@ class Source:
 
     def step(self) -> None:
         """Make some progress: a part of a stream, or one call."""
+        began = self.meter()
+        try:
+            self._step()
+        finally:
+            self.seconds += self.meter() - began
+
+    def _step(self) -> None:
         self.hurry.clear()
         if self._resend is not None:
             kept = next(self._resend, None)

@@ -36,6 +36,7 @@ class Taking:
     ) -> None:
         """poisoned: whether an item is to be set aside because it killed its worker."""
         self.work = 0.0  # seconds per item, smoothed
+        self.seconds = 0.0  # in all
         self._circuit, self._merging, self._cutter, self._link, self._runner = circuit, merging, cutter, link, runner
         self._poisoned = poisoned
         self._targets = {
@@ -54,13 +55,15 @@ class Taking:
         eager = len(frame.items) == 1
         if eager:
             self._cutter.eager(True)
-        began, blocked = clock(), self._cutter.blocked
+        began, blocked, sending = clock(), self._cutter.blocked, self._cutter.sending
         self._runner.lock.release()  # as `unlocked` does, without its cost for each frame
         try:
             self._each(frame, rank, port)
         finally:
             self._runner.lock.acquire()
-        spent = (clock() - began - self._cutter.blocked + blocked) / max(1, len(frame.items))
+        spent = clock() - began - self._cutter.blocked + blocked
+        self.seconds += spent - self._cutter.sending + sending
+        spent /= max(1, len(frame.items))
         note[0] = 0
         self.work = spent if not self.work or spent < self.work else (1 - _NEWEST) * self.work + _NEWEST * spent
         if eager:

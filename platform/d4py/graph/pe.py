@@ -59,6 +59,7 @@ class GenericPE:
     live: bool = False
     replay: str = "rerun"
     on_error: str = "fail"
+    cost: float | None = None  # seconds an item; without one, what earlier runs took
     pickleIgnore: Sequence[str] = ()  # noqa: N815 - dispel4py's name
 
     inputconnections: dict[str, Port]

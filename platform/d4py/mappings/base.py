@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from d4py.graph.load import Workflow
     from d4py.mappings.outcome import Outcome
     from d4py.plan import Plan
+    from d4py.plan.costs import Costs
     from d4py.runs import Folder, State
     from d4py.runs.board import Board
 
@@ -98,8 +99,8 @@ class Mapping(ABC):
         """Called before the workflow is loaded, in a process that does nothing but this run."""
 
     @abstractmethod
-    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
-        """Return the plan of a flat graph for this mapping."""
+    def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
+        """Return the plan of a flat graph for this mapping. costs: what PEs took when it last ran, by id; often nothing."""
 
     def place(self, plan: Plan, options: Options) -> Plan:
         """Return the plan of a run that this mapping is to resume: the same cells, placed anew. Raises StateError if it can't."""

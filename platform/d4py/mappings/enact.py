@@ -20,7 +20,8 @@ from d4py.graph.policy import Policy
 from d4py.mappings.base import Enactment, Mapping, Observer, Options
 from d4py.mappings.find import get
 from d4py.mappings.outcome import Outcome
-from d4py.runs import Folder, State, Status, home, lock, new_id, process
+from d4py.plan.costs import learned
+from d4py.runs import Folder, State, Status, costs, home, lock, new_id, process
 from d4py.runs.books import Books, audit
 from d4py.runs.outputs import Outputs
 
@@ -77,7 +78,7 @@ def run(
     warnings = check_graph(workflow.graph, [name for name, value in calls.items() if isinstance(value, list)])
     settled = settled_options(engine, processes, options)
     workflow = replace(workflow, graph=_own_copy(workflow.graph))
-    plan = engine.layout(workflow.graph, settled)
+    plan = engine.layout(workflow.graph, settled, costs.recall(workflow))
     name = run_id or new_id()
     data = _pickled_calls(calls)
     folder = Folder.create(
@@ -233,6 +234,8 @@ def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
     state.traceback = outcome.failure.traceback if outcome.failure else ""
     state.exit_code = _exit_code(outcome, books)
+    if state.exit_code in (0, 4):
+        learn(enactment, books)
     if state.exit_code == 6:
         state.error = " ".join(filter(None, ("The books do not balance.", outcome.reason)))
     try:
@@ -241,6 +244,12 @@ def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
     except DiskError as error:  # nothing is lost: the commit says all that these do
         state.warnings.append(error.message)
     return result_of(folder, state, books)
+
+
+def learn(enactment: Enactment, books: Books) -> None:
+    """Keep what the PEs of a whole run cost, for the plans of runs to come."""
+    known = costs.recall(enactment.workflow)
+    costs.remember(enactment.workflow, learned(enactment.plan, books.seconds, books.counts, known))
 
 
 def result_of(folder: Folder, state: State, books: Books) -> Result:

@@ -9,6 +9,8 @@ from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.pe import GenericPE
 
@@ -20,12 +22,12 @@ class Allocation(NamedTuple):
     notes: tuple[str, ...]
 
 
-def allocate(graph: WorkflowGraph, processes: int) -> Allocation:
+def allocate(graph: WorkflowGraph, processes: int, riders: Collection[str] = ()) -> Allocation:
     """Share N processes out among the PEs of a flat graph.
 
     As dispel4py: roots get one; `numprocesses` above one is obeyed, and counts as so many when what is left is shared equally. But only
     PEs that may have several instances take part: stateless ones, those keyed by group-by, those that declare merge(). With fewer
-    processes than instances, each of these gets N, and instances share processes.
+    processes than instances, each of these gets N, and instances share processes. riders: PEs that will need no process of their own.
     """
     if processes < 1:
         raise PlanError(f"The number of processes is {processes}.", hint="Give -n a whole number of at least 1.")
@@ -58,10 +60,10 @@ def allocate(graph: WorkflowGraph, processes: int) -> Allocation:
                 f"PE {pe.id!r} wants {fixed[pe.id]} instances; a keyed PE can have {PARTITIONS}.",
                 hint="Lower numprocesses.",
             )
-    obeyed = sum(number for number in fixed.values() if number > 1)
-    ones = sum(number == 1 for number in fixed.values())
-    fits = ones + obeyed + len(free) <= processes
-    share = (processes - ones) // (obeyed + len(free)) if fits and free else processes
+    obeyed = sum(number for name, number in fixed.items() if number > 1 and name not in riders)
+    ones = sum(number == 1 for name, number in fixed.items() if name not in riders)
+    sharing = obeyed + sum(name not in riders for name in free)
+    share = (processes - ones) // sharing if ones + sharing <= processes and sharing else processes
     counts = {pe.id or "": fixed.get(pe.id or "", max(1, share)) for pe in graph.pes}
     for name in free:
         if "key" in _groupings(graph, _by_id(graph, name)):

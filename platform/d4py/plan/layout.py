@@ -10,25 +10,42 @@ from d4py.errors import PlanError
 from d4py.graph.check import ordered
 from d4py.graph.pe import GenericPE
 from d4py.plan.allocate import allocate, grouping_of
+from d4py.plan.costs import costs_of
+from d4py.plan.costs import joining as joining_of
 from d4py.plan.plan import VERSION, Cell, Channel, Instance, Plan, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d4py.graph.graph import Connection, WorkflowGraph
+    from d4py.plan.costs import Costs
 
 MOST = 1 << 20  # instances, and channels: a plan is one file that every process reads
 _Copy = tuple[str, int]  # PE id, instance number
 
 
-def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True) -> Plan:
-    """Lay a flat graph out on N processes. One-to-one chains are fused when there are more instances than processes."""
+def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True, measured: Costs | None = None) -> Plan:
+    """Lay a flat graph out on N processes.
+
+    What costs less to run together is fused, where the costs are known. Where they are not, one-to-one chains are fused when there are more
+    instances than processes.
+    """
     order = ordered(graph)
     allocation = allocate(graph, processes)
-    counts = allocation.counts
+    counts, notes = allocation.counts, allocation.notes
     _bounded(graph, counts)
-    crowded = sum(counts.values()) > processes
-    joined = _one_to_one(graph, counts) if fuse and crowded else []
+    joined: list[Connection] = []
+    costs = costs_of(graph, measured or {}) if fuse else {}
+    if costs:
+        riders = joining_of(graph, order, counts, processes, costs).riders
+        counts = allocate(graph, processes, riders).counts
+        joining = joining_of(graph, order, counts, processes, costs)
+        joined, counts, notes = joining.edges, joining.counts, (*notes, *joining.notes)
+    if fuse and sum(counts.values()) > processes:
+        joined += [edge for edge in _one_to_one(graph, counts) if edge not in joined and not _known(edge, costs)]
     groups = _groups(order, counts, joined)
-    return _plan(graph, order, counts, groups, joined, processes, allocation.notes)
+    loads = [sum(costs[name].seconds / counts[name] if name in costs else 0.0 for name, _ in group) for group in groups]
+    return _plan(graph, order, counts, groups, joined, _places(groups, processes, loads), processes, notes)
 
 
 def layout_whole(graph: WorkflowGraph) -> Plan:
@@ -36,7 +53,11 @@ def layout_whole(graph: WorkflowGraph) -> Plan:
     order = ordered(graph)
     counts = {pe.id or "": 1 for pe in graph.pes}
     groups = [[(pe.id or "", 0) for pe in order]]
-    return _plan(graph, order, counts, groups, list(graph.connections), 1, ())
+    return _plan(graph, order, counts, groups, list(graph.connections), [0], 1, ())
+
+
+def _known(edge: Connection, costs: Costs) -> bool:
+    return all((_pe(node).id or "") in costs for node in (edge.writer, edge.reader))
 
 
 def _bounded(graph: WorkflowGraph, counts: dict[str, int]) -> None:
@@ -99,6 +120,7 @@ def _plan(
     counts: dict[str, int],
     groups: list[list[_Copy]],
     joined: list[Connection],
+    places: list[int],
     processes: int,
     notes: tuple[str, ...],
 ) -> Plan:
@@ -111,7 +133,6 @@ def _plan(
         Instance(rank=rank, pe=name, number=number, of=counts[name], cell=cell_of[name, number])
         for rank, (name, number) in enumerate(copies)
     )
-    places = _places(groups, processes)
     cells = tuple(
         Cell(
             index=index,
@@ -187,12 +208,22 @@ def _channels(
     return tuple(channels)
 
 
-def _places(groups: list[list[_Copy]], processes: int) -> list[int]:
-    """Give each cell a process: its own where there are enough, else the n-th copy of a PE goes to the n-th process, the rest to the emptiest."""
+def _places(groups: list[list[_Copy]], processes: int, loads: Sequence[float] = ()) -> list[int]:
+    """Give each cell a process: its own where there are enough.
+
+    Else, where all loads are known, the heaviest first goes to the process with least; where not, the n-th copy of a PE to the n-th process,
+    and the rest to the emptiest.
+    """
     if len(groups) <= processes:
         return list(range(len(groups)))
-    load = [0] * processes
     places = [0] * len(groups)
+    if loads and all(loads):
+        laden = [0.0] * processes
+        for index in sorted(range(len(groups)), key=lambda index: (-loads[index], index)):
+            places[index] = min(range(processes), key=lambda process: (laden[process], process))
+            laden[places[index]] += loads[index]
+        return places
+    load = [0] * processes
     numbers = {
         name: max(number for group in groups for other, number in group if other == name)
         for group in groups

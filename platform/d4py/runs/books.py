@@ -36,6 +36,7 @@ class Books(NamedTuple):
 
     lines: tuple[Line, ...]
     counts: dict[str, dict[str, int]]  # PE -> read, written, quarantined, instances
+    seconds: dict[int, float]  # cell -> what its PEs took, without waiting for others
 
     @property
     def balanced(self) -> bool:
@@ -61,14 +62,14 @@ def keep(plan: Plan, parts: Sequence[Part], spooled: Counter[tuple[int, str]]) -
     """Make the books of a commit. spooled: records per rank and output."""
     counts = {rank: count for part in parts for rank, count in part.counts.items()}
     lines = [*_channels(plan, parts), *_inputs(plan, counts), *_outputs(plan, counts, spooled)]
-    return Books(tuple(lines), _per_pe(plan, counts))
+    return Books(tuple(lines), _per_pe(plan, counts), {part.cell: part.seconds for part in parts})
 
 
 def audit(folder: Folder) -> Books:
     """Recompute the books of a run from its last commit, counting what is in the spools."""
     commit = folder.last_commit()
     if commit is None:
-        return Books((), {})
+        return Books((), {}, {})
     plan = folder.plan()
     parts = [folder.part(key) for _, key in sorted(commit.parts.items())]
     return keep(plan, parts, count_spooled(folder.path / "outputs", parts))

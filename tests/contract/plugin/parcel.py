@@ -24,6 +24,7 @@ from d4py.mappings.outcome import Outcome
 from d4py.mappings.supervisor import Message, Supervisor, kept
 from d4py.mappings.ticker import Ticker
 from d4py.plan import Plan, layout
+from d4py.plan.costs import Costs
 
 LATE = 0.003  # seconds
 
@@ -40,8 +41,8 @@ class Parcel(Mapping):
         arrays="copied",
     )
 
-    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
-        return layout(graph, options.processes, fuse=options.fuse)
+    def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
+        return layout(graph, options.processes, fuse=options.fuse, measured=costs)
 
     def enact(self, enactment: Enactment) -> Outcome:
         with deep_enough(enactment.plan):

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from d4py.engine.estate import Estate
     from d4py.graph.graph import WorkflowGraph
     from d4py.mappings.outcome import Outcome
+    from d4py.plan.costs import Costs
 
 _GRACE = 2.0  # seconds that workers get to end by themselves once the run is over
 
@@ -75,9 +76,9 @@ class Multi(Mapping):
         if processes != 1:
             limit_threads()
 
-    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+    def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """N processes; instances share them where there are more."""
-        plan = layout(graph, options.processes, fuse=options.fuse)
+        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs)
         check(len({cell.process for cell in plan.cells}))
         return plan
 

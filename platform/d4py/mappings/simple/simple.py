@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from d4py.items import Frame
     from d4py.mappings.outcome import Outcome
     from d4py.plan import Plan
+    from d4py.plan.costs import Costs
 
 
 class Simple(Mapping):
@@ -44,7 +45,7 @@ class Simple(Mapping):
         arrays="passed by reference",
     )
 
-    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+    def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """One cell with one instance of each PE."""
         return layout_whole(graph)
 

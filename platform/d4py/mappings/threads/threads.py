@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from d4py.graph.pe import GenericPE
     from d4py.items import Frame
     from d4py.mappings.outcome import Outcome
+    from d4py.plan.costs import Costs
 
 _GRACE = 1.0  # seconds that a thread in a long call gets to notice the end
 
@@ -46,9 +47,9 @@ class Threads(Mapping):
         arrays="passed by reference",
     )
 
-    def layout(self, graph: WorkflowGraph, options: Options) -> Plan:
+    def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """As many instances as N processes would have."""
-        return layout(graph, options.processes, fuse=options.fuse)
+        return layout(graph, options.processes, fuse=options.fuse, measured=costs)
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in threads, watched from this one."""
