@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.engine.estate import Supply, beyond, within
 from d4py.items import Frame, Kind
+from d4py.items.arrays import LARGE
 from d4py.items.copying import copied
 
 if TYPE_CHECKING:
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 
 FRAME_ITEMS = 512
 FRAME_BYTES = 256 << 10
-WINDOW_BYTES = 8 << 20  # unacknowledged on a channel; few large arrays in flight stay in the cache
+LARGE_FRAME_BYTES = (
+    2560 << 10
+)  # of large items, which lie in shared memory: to send a frame costs as much as to fill an array of a megabyte
+WINDOW_BYTES = 5 << 20  # unacknowledged on a channel; few large arrays in flight stay in the cache
 FIRST_CREDIT = 2  # until the reader's speed is known: two frames of one item
+
+
+def most_of(size: int) -> int:
+    """Return how many items of so many bytes a frame may have."""
+    return max(1, min(FRAME_ITEMS, (LARGE_FRAME_BYTES if size >= LARGE else FRAME_BYTES) // max(1, size)))
 
 
 class Outlet:
@@ -35,6 +44,7 @@ class Outlet:
         "ended",
         "generation",
         "item_bytes",
+        "most",
         "number",
         "passed",
         "taken",
@@ -52,6 +62,7 @@ class Outlet:
         self.unacked: deque[tuple[int, int, int]] = deque()  # (frame number, items, bytes)
         self.unacked_bytes = 0
         self.item_bytes = 1
+        self.most = FRAME_ITEMS
         self.barriers: deque[tuple[int, int]] = deque()  # unacknowledged: (frame number, epoch)
         self.taken = 0  # epoch of the last barrier that was acknowledged
         self.passed = 0  # epoch of the last barrier that the reader has of a predecessor
@@ -72,8 +83,8 @@ class Outlet:
 
     def frame_limit(self) -> int:
         """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds."""
-        window = self.credit - self.acknowledged
-        return max(1, min(window // 2, FRAME_ITEMS, FRAME_BYTES // self.item_bytes))
+        half = (self.credit - self.acknowledged) // 2
+        return (half or 1) if half < self.most else self.most
 
     def supply(self) -> Supply:
         """Say how far this writer has come."""
@@ -101,6 +112,7 @@ class Outlet:
         self.unacked[index] = (number, items, size)
         self.unacked_bytes += size
         self.item_bytes = max(1, size // max(1, items))
+        self.most = most_of(self.item_bytes)
 
     def barrier(self, epoch: int) -> Frame:
         """Make a barrier frame; it needs no credit but keeps its place."""
@@ -201,20 +213,19 @@ class Lane:
                 if not self._again(frames, self._had):
                     break
                 continue
-            targets = self._targets()
-            number = min(len(self.buffer), *[outlet.frame_limit() for outlet in targets])
+            *others, last = self._targets()
+            number = min(len(self.buffer), last.frame_limit())
+            for outlet in others:
+                number = min(number, outlet.frame_limit())
             # Less room than that: a shorter frame would come back as as little credit, and no frame would ever be long again.
-            if any(outlet.room() < number for outlet in targets):
+            if last.room() < number or any(outlet.room() < number for outlet in others):
                 break
-            items = self.buffer[
-                :number
-            ]  # not a new list for the buffer: writers hold this one, and may append meanwhile
+            # Not a new list for the buffer: writers hold this one, and may append meanwhile.
+            items = self.buffer[:number]
             del self.buffer[:number]
-            *others, last = targets
             cause = self._next(number)
-            frames.extend(
-                outlet.cut([copied(item) for item in items] if self.copies else items, cause) for outlet in others
-            )
+            for outlet in others:
+                frames.append(outlet.cut([copied(item) for item in items] if self.copies else items, cause))
             frames.append(last.cut(items, cause))
         self.refresh()
         return frames
@@ -250,7 +261,7 @@ class Lane:
 
     def weigh(self, size: int) -> None:
         """Take note of the bytes of the newest item: a frame grows no longer than such items allow."""
-        self.most = max(1, FRAME_BYTES // max(1, size))
+        self.most = most_of(size)
 
     @property
     def idle(self) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,25 @@ Form = tuple[tuple[int, ...], str]  # shape, type
 _KINDS = "biufc"  # whose memory says all about them
 
 
-def forms(items: Sequence[Any]) -> list[Form] | None:
-    """Return the forms of items that are all large plain arrays; None where one is anything else."""
+def placed(items: Sequence[Any], put: Callable[[memoryview], bool]) -> list[Form] | None:
+    """Put items that are all large plain arrays; return their forms, or None where one is anything else or was not taken."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None
+    array, last, code = numpy.ndarray, None, ""
     found: list[Form] = []
     for item in items:
-        if type(item) is not numpy.ndarray or item.nbytes < LARGE:
+        if type(item) is not array or item.nbytes < LARGE:
             return None
         kind = item.dtype
-        if kind.kind not in _KINDS or not item.flags.c_contiguous:
+        if kind is not last:
+            if kind.kind not in _KINDS:
+                return None
+            last, code = kind, kind.str
+        view = memoryview(item)
+        if not view.c_contiguous or not put(view.cast("B")):
             return None
-        found.append((item.shape, kind.str))
+        found.append((item.shape, code))
     return found
 
 
@@ -37,7 +44,7 @@ def empty(shape: Any, dtype: Any, give: Callable[[int], Any] | None) -> Any:
     import numpy as np
 
     kind = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    size = kind.itemsize * (shape if type(shape) is int else math.prod(shape))
     block = give(size) if give is not None and not kind.hasobject else None
     return np.empty(shape, kind) if block is None else np.ndarray(shape, kind, block)
 

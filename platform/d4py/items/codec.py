@@ -10,15 +10,17 @@ from __future__ import annotations
 import pickle
 import struct
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from d4py.items.arrays import LARGE, formed, forms
+from d4py.items.arrays import LARGE, formed, placed
 from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from d4py.items.arrays import Form
     from d4py.items.slots import Arena, Mapped
 
 VERSION = 1
@@ -47,6 +49,7 @@ class Encoded(NamedTuple):
     body: bytes
     size: int
     offsets: list[int]
+    number: int
 
 
 def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
@@ -61,7 +64,8 @@ def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
             slots.drop()
             raise unsendable(frame.items, error) from error
     if slots.offsets:
-        body = b"".join([_SLOT.pack(*slot) for slot in zip(slots.offsets, slots.sizes, strict=True)]) + body
+        numbers = [number for slot in zip(slots.offsets, slots.sizes, strict=True) for number in slot]
+        body = struct.pack(f"<{len(numbers)}Q", *numbers) + body
     head = HEAD.pack(
         len(body),
         VERSION,
@@ -74,7 +78,7 @@ def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
         frame.first,
         frame.epoch,
     )
-    return Encoded(head, body, len(body) + sum(slots.sizes), slots.offsets)
+    return Encoded(head, body, len(body) + sum(slots.sizes), slots.offsets, frame.number)
 
 
 class _Slots:
@@ -109,14 +113,18 @@ class _Slots:
 
 def _plain(frame: Frame, slots: _Slots) -> bytes:
     """Return the body of a frame of large plain arrays, which are in slots then; nothing where it is any other, or too few slots are free."""
-    found = forms(frame.items) if slots.arena is not None else None
+    found = placed(frame.items, slots.put) if slots.arena is not None else None
     if not found:
+        slots.drop()
         return b""
-    for item in frame.items:
-        if not slots.put(memoryview(item).cast("B")):
-            slots.drop()
-            return b""
+    if frame.origins is None and frame.cause is None:
+        return _forms(tuple(found))
     return pickle.dumps((None, frame.origins, frame.cause, found), protocol=5)
+
+
+@lru_cache(maxsize=64)
+def _forms(found: tuple[Form, ...]) -> bytes:
+    return pickle.dumps((None, None, None, found), protocol=5)
 
 
 def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:

@@ -14,6 +14,7 @@ import mmap
 import os
 import weakref
 from collections import deque
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,7 @@ class Mapped:
         return [self.released.popleft() for _ in range(len(self.released))]
 
 
+@lru_cache(maxsize=64)
 def _slot_size(size: int) -> int:
     """Round up to pages, in steps of an eighth of a power of two, so that arrays of about one size share slots."""
     step = max(_PAGE, 1 << max(0, size.bit_length() - 4))

@@ -240,7 +240,7 @@ class Worker:
             elif kind == Type.ACKNOWLEDGE:
                 channel, number, credit = head[4], head[7], head[8]
                 kept = self.kept.setdefault(channel, deque())  # empty where a predecessor sent them
-                while kept and codec.HEAD.unpack(kept[0].head)[7] <= number:
+                while kept and kept[0].number <= number:
                     self.arena.acknowledged(kept.popleft().offsets)
                 for offset in codec.decode_release(body):
                     self.arena.release(offset)
