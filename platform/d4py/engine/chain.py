@@ -65,6 +65,8 @@ class Chain:
         self.stages = tuple(stages)
         self.hooks = hooks
         self.taken = 0  # items of the last run
+        # Whether each item is written only when all calls for it have returned: then nothing waits in a lane while users' code runs.
+        self.prompt = not callable(end) and all(stage.gives is not Gives.MANY for stage in self.stages)
         names: dict[str, Any] = {
             "Generator": GeneratorType,
             "RAISED": RAISED,

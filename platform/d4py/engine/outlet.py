@@ -24,6 +24,7 @@ LARGE_FRAME_BYTES = (
     2560 << 10
 )  # of large items, which lie in shared memory: to send a frame costs as much as to fill an array of a megabyte
 WINDOW_BYTES = 5 << 20  # unacknowledged on a channel; few large arrays in flight stay in the cache
+DEAR = 4  # items that last so long that a reader takes no more at once: to wait for company costs more than it saves
 FIRST_CREDIT = 2  # until the reader's speed is known: two frames of one item
 
 
@@ -82,9 +83,11 @@ class Outlet:
         return max(0, room)
 
     def frame_limit(self) -> int:
-        """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds."""
+        """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds; one of dear items."""
         half = (self.credit - self.acknowledged) // 2
-        return (half or 1) if half < self.most else self.most
+        if half <= DEAR:
+            return 1
+        return half if half < self.most else self.most
 
     def supply(self) -> Supply:
         """Say how far this writer has come."""

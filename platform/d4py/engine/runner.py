@@ -187,6 +187,9 @@ class Runner(Hooks):
         step = self.machine.decide()
         if step.frame is not None:
             self._run(step.frame)
+            if not self.machine.queue:  # the next decision is to wait for more
+                self._publish()
+                return
         elif step.act is Act.CALL or (step.act is Act.BARRIER and not self._splittable()):
             self._call()
         elif step.act is Act.BARRIER:

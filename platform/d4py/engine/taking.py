@@ -52,13 +52,17 @@ class Taking:
             return
         clock, note = self._link.clock, self._link.note
         note[1], note[2], note[0] = frame.first, 0, frame.channel + 1
-        eager = len(frame.items) == 1
+        chain = self._circuit.chain(rank, port) if self._poisoned is None else None
+        eager = len(frame.items) == 1 and not (chain is not None and chain.prompt)
         if eager:
             self._cutter.eager(True)
         began, blocked, sending = clock(), self._cutter.blocked, self._cutter.sending
         self._runner.lock.release()  # as `unlocked` does, without its cost for each frame
         try:
-            self._each(frame, rank, port)
+            if chain is not None:
+                chain.run(frame.items, note)
+            else:
+                self._each(frame, rank, port)
         finally:
             self._runner.lock.acquire()
         spent = clock() - began - self._cutter.blocked + blocked
@@ -71,10 +75,6 @@ class Taking:
 
     def _each(self, frame: Frame, rank: int, port: str) -> None:
         note, poisoned = self._link.note, self._poisoned
-        chain = self._circuit.chain(rank, port)
-        if chain is not None and poisoned is None:
-            chain.run(frame.items, note)
-            return
         receive = self._circuit.receiver(rank, port)
         for index, value in enumerate(frame.items):
             note[2] = index

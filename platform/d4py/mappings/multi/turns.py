@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from d4py.engine.link import Event
 
+_TURN = 0.001  # seconds
+
 
 class Turns:
     """Event boxes of the cells of one process, and whose turn it is. Whoever has the turn does the input and output of the process."""
@@ -27,6 +29,7 @@ class Turns:
             cells, 0.0
         )  # when a cell wants to run though nothing came; None: never
         self._ended: set[int] = set()
+        self._began = clock()  # the turn
         for lock in self._locks.values():
             lock.acquire()
 
@@ -48,8 +51,13 @@ class Turns:
                 self._pump(wait)
         else:
             self._pump(0.0)
-            self._until[cell] = None if wait < 0 else self._clock() + wait
+            now = self._clock()
+            # What another cell begins may be long: who has something to do keeps a turn that has just begun.
+            if (box or wait == 0) and now - self._began < _TURN:
+                return self._emptied(box)
+            self._until[cell] = None if wait < 0 else now + wait
             self._rotate(cell)
+            self._began = self._clock()
         return self._emptied(box)
 
     def glance(self, cell: int) -> Sequence[Event]:
