@@ -80,6 +80,8 @@ class Cutter:
             if self._eager and (lane.busy or now >= self._news):
                 self._news = now + _NEWS
                 self._await(0)
+            if not lane.buffer:
+                return
         self.cut(lane)
         while len(lane.buffer) >= max(lane.limit, lane.frame_limit()):
             self._await(FOREVER)

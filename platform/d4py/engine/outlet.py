@@ -24,7 +24,6 @@ LARGE_FRAME_BYTES = (
     2560 << 10
 )  # of large items, which lie in shared memory: to send a frame costs as much as to fill an array of a megabyte
 WINDOW_BYTES = 5 << 20  # unacknowledged on a channel; few large arrays in flight stay in the cache
-DEAR = 4  # items that last so long that a reader takes no more at once: to wait for company costs more than it saves
 FIRST_CREDIT = 2  # until the reader's speed is known: two frames of one item
 
 
@@ -83,11 +82,11 @@ class Outlet:
         return max(0, room)
 
     def frame_limit(self) -> int:
-        """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds; one of dear items."""
+        """Return how many items a frame should have: half of what the reader allows at once, within fixed bounds."""
         half = (self.credit - self.acknowledged) // 2
-        if half <= DEAR:
-            return 1
-        return half if half < self.most else self.most
+        if half < self.most:
+            return half or 1
+        return self.most
 
     def supply(self) -> Supply:
         """Say how far this writer has come."""
@@ -216,22 +215,37 @@ class Lane:
                 if not self._again(frames, self._had):
                     break
                 continue
-            *others, last = self._targets()
-            number = min(len(self.buffer), last.frame_limit())
-            for outlet in others:
-                number = min(number, outlet.frame_limit())
+            if self.choice is Choice.EVERY:
+                if not self._cut_for_every(frames):
+                    break
+                continue
+            outlet = self._chosen()
+            number = min(len(self.buffer), outlet.frame_limit())
             # Less room than that: a shorter frame would come back as as little credit, and no frame would ever be long again.
-            if last.room() < number or any(outlet.room() < number for outlet in others):
+            if outlet.room() < number:
                 break
-            # Not a new list for the buffer: writers hold this one, and may append meanwhile.
-            items = self.buffer[:number]
-            del self.buffer[:number]
-            cause = self._next(number)
-            for outlet in others:
-                frames.append(outlet.cut([copied(item) for item in items] if self.copies else items, cause))
-            frames.append(last.cut(items, cause))
+            frames.append(outlet.cut(self._out(number), self._next(number)))
         self.refresh()
         return frames
+
+    def _cut_for_every(self, frames: list[Frame]) -> bool:
+        """Cut a frame for each reader; return whether all had room."""
+        number = min(len(self.buffer), self.frame_limit())
+        if any(outlet.room() < number for outlet in self.outlets):
+            return False
+        items, cause = self._out(number), self._next(number)
+        *others, last = self.outlets
+        frames.extend(
+            outlet.cut([copied(item) for item in items] if self.copies else items, cause) for outlet in others
+        )
+        frames.append(last.cut(items, cause))
+        return True
+
+    def _out(self, number: int) -> list[Any]:
+        """Take the first items out of the buffer: no new one is made, for writers hold it, and may append meanwhile."""
+        items = self.buffer[:number]
+        del self.buffer[:number]
+        return items
 
     def _next(self, number: int) -> tuple[int, int, int] | None:
         """Count items that are cut; return the cause of their frame."""
@@ -274,7 +288,8 @@ class Lane:
     @property
     def busy(self) -> bool:
         """Whether each reader that a frame could go to has two in hand already, as far as it is known here."""
-        return min(len(outlet.unacked) for outlet in self.outlets) >= 2
+        first, *others = self.outlets
+        return len(first.unacked) >= 2 and all(len(outlet.unacked) >= 2 for outlet in others)
 
     @property
     def hungry(self) -> bool:
@@ -292,12 +307,10 @@ class Lane:
             return min(self.most, *[outlet.frame_limit() for outlet in self.outlets])
         return min(self.most, self.outlets[self._at].frame_limit())
 
-    def _targets(self) -> list[Outlet]:
-        if self.choice is Choice.EVERY:
-            return self.outlets
+    def _chosen(self) -> Outlet:
         if self.choice is Choice.ANY:
             self._at = self.outlets.index(max(self.outlets, key=self._invitation))
-        return [self.outlets[self._at]]
+        return self.outlets[self._at]
 
     def _invitation(self, outlet: Outlet) -> tuple[bool, bool, bool, int]:
         """Return how welcome a frame is. Of two that are idle, one that can begin at once comes before one that waits for this cell's turn to end."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.items.arrays import LARGE, formed, placed
+from d4py.items.copying import FLAT
 from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
 
@@ -40,6 +41,7 @@ class Type(IntEnum):
 # body bytes, version, type, slots, channel, generation, attempt, number, first, epoch
 HEAD = struct.Struct("<IBBHIIIQQI")
 _SLOT = struct.Struct("<QQ")
+_SMALL = FLAT | {str}
 
 
 class Encoded(NamedTuple):
@@ -54,18 +56,15 @@ class Encoded(NamedTuple):
 
 def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
     """Return the wire form of a frame; large buffers are put into the arena."""
-    body, slots = b"", _Slots(arena)
+    body, slots = b"", _NO_SLOTS
     if frame.kind is Kind.DATA:
+        if arena is not None and type(frame.items[0]) not in _SMALL:
+            slots = _Slots(arena)
         try:
-            body = _plain(frame, slots) or pickle.dumps(
-                (frame.items, frame.origins, frame.cause), protocol=5, buffer_callback=slots.take if arena else None
-            )
+            body = _body(frame, slots)
         except Exception as error:
             slots.drop()
             raise unsendable(frame.items, error) from error
-    if slots.offsets:
-        numbers = [number for slot in zip(slots.offsets, slots.sizes, strict=True) for number in slot]
-        body = struct.pack(f"<{len(numbers)}Q", *numbers) + body
     head = HEAD.pack(
         len(body),
         VERSION,
@@ -81,10 +80,22 @@ def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
     return Encoded(head, body, len(body) + sum(slots.sizes), slots.offsets, frame.number)
 
 
+def _body(frame: Frame, slots: _Slots) -> bytes:
+    """Return the descriptors of the slots that a frame takes, and what is not in slots."""
+    whole = (frame.items, frame.origins, frame.cause)
+    if slots is _NO_SLOTS:
+        return pickle.dumps(whole, protocol=5)
+    body = _plain(frame, slots) or pickle.dumps(whole, protocol=5, buffer_callback=slots.take)
+    if not slots.offsets:
+        return body
+    numbers = [number for slot in zip(slots.offsets, slots.sizes, strict=True) for number in slot]
+    return struct.pack(f"<{len(numbers)}Q", *numbers) + body
+
+
 class _Slots:
     """The slots that a frame takes."""
 
-    def __init__(self, arena: Arena | None) -> None:
+    def __init__(self, arena: Arena | None = None) -> None:
         self.arena = arena
         self.offsets: list[int] = []
         self.sizes: list[int] = []
@@ -111,11 +122,15 @@ class _Slots:
         self.offsets, self.sizes = [], []
 
 
+_NO_SLOTS = _Slots()  # of frames that need none: their first item says so
+
+
 def _plain(frame: Frame, slots: _Slots) -> bytes:
     """Return the body of a frame of large plain arrays, which are in slots then; nothing where it is any other, or too few slots are free."""
-    found = placed(frame.items, slots.put) if slots.arena is not None else None
+    found = placed(frame.items, slots.put)
     if not found:
-        slots.drop()
+        if slots.offsets:
+            slots.drop()
         return b""
     if frame.origins is None and frame.cause is None:
         return _forms(tuple(found))
@@ -132,7 +147,9 @@ def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -
     _, _, kind, slots, channel, generation, attempt, number, first, epoch = head
     items: list[Any] = []
     origins = cause = None
-    if kind == Type.DATA:
+    if kind == Type.DATA and not slots:
+        items, origins, cause = pickle.loads(body)
+    elif kind == Type.DATA:
         buffers = []
         for index in range(slots):
             assert mapped is not None

@@ -120,7 +120,10 @@ class Worker:
             self.turns.boxes[cell].append(FrameArrived(frame))
             return sized_all(frame.items)
         encoded = codec.encode_frame(frame, self.arena)
-        self.kept.setdefault(frame.channel, deque()).append(encoded)
+        kept = self.kept.get(frame.channel)
+        if kept is None:
+            kept = self.kept[frame.channel] = deque()
+        kept.append(encoded)
         connection = self.peers.get(process)
         if encoded.offsets:
             self.arena.lend(encoded.offsets, process)
