@@ -68,9 +68,16 @@ def test_cheap_pes_run_as_one_even_where_there_is_a_process_for_each() -> None:
 def test_a_dear_pe_stays_apart_and_gets_the_processes_that_cheap_ones_do_not_need() -> None:
     graph = chain(Step("a"), Step("b"))
 
-    assert cells(layout(graph, 4)) == [["source"], ["a"], ["b"]]
+    assert cells(layout(graph, 4)) == [["source"], ["a[0]"], ["a[1]"], ["b"]]
     plan = layout(graph, 4, measured=costs(graph, CHEAP, CHEAP, DEAR))
     assert cells(plan) == [["source", "a"], ["b[0]"], ["b[1]"], ["b[2]"]]
+
+
+def test_processes_are_shared_out_as_pes_cost() -> None:
+    graph = chain(Step("a"), Step("b"), Step("c"))
+    plan = layout(graph, 21, measured=costs(graph, CHEAP, DEAR, 3 * DEAR, DEAR))
+
+    assert [len(plan.instances_of(name)) for name in "abc"] == [4, 12, 4]
 
 
 def test_many_middling_pes_are_shared_out_evenly() -> None:

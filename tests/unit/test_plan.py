@@ -8,9 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import d4py
 from d4py.errors import PlanError
+from d4py.mappings import Options, get
 from d4py.plan import Plan, layout
 from d4py.plan.allocate import allocate
 from d4py.plan.layout import layout_whole
@@ -63,17 +66,19 @@ def counts(graph: d4py.WorkflowGraph, processes: int) -> list[int]:
     ("wanted", "processes", "expected"),
     [
         ((1, 1, 1), 4, [1, 1, 1, 1]),
-        ((1, 1, 1), 8, [1, 2, 2, 2]),
-        ((1, 3, 1), 12, [1, 2, 3, 2]),
+        ((1, 1, 1), 8, [1, 3, 2, 2]),
+        ((1, 3, 1), 12, [1, 4, 3, 4]),
         ((1, 1, 1), 7, [1, 2, 2, 2]),
-        ((1, 1, 1), 6, [1, 1, 1, 1]),
+        ((1, 1, 1), 6, [1, 2, 2, 1]),
         ((1, 1, 1), 2, [1, 2, 2, 2]),
         ((1, 3, 1), 5, [1, 5, 3, 5]),
         ((1, 1, 1), 1, [1, 1, 1, 1]),
         ((2, 3, 4), 10, [1, 2, 3, 4]),
     ],
 )
-def test_processes_are_shared_as_dispel4py_does(wanted: tuple[int, ...], processes: int, expected: list[int]) -> None:
+def test_what_is_asked_for_is_obeyed_and_the_rest_shared_until_no_process_is_idle(
+    wanted: tuple[int, ...], processes: int, expected: list[int]
+) -> None:
     graph = chain(Source(), *(wanting(Work(), number) for number in wanted))
 
     assert counts(graph, processes) == expected
@@ -221,11 +226,11 @@ def test_the_whole_graph_can_be_one_cell() -> None:
     graph = chain(Source(), Work(), grouped(State(), "global"))
     plan = layout_whole(graph)
 
-    assert (cells(plan), plan.channels) == ([["Source", "Work", "State"]], ())
+    assert (cells(plan), list(plan.channels)) == ([["Source", "Work", "State"]], [])
 
 
 GOLDEN = {
-    "version": 1,
+    "version": 2,
     "processes": 3,
     "instances": [
         {"rank": 0, "pe": "Source", "number": 0, "of": 1, "cell": 0},
@@ -249,10 +254,6 @@ GOLDEN = {
             "fused": False,
         }
     ],
-    "channels": [
-        {"index": 0, "route": 0, "writer": 0, "reader": 1, "writer_cell": 0, "reader_cell": 1},
-        {"index": 1, "route": 0, "writer": 0, "reader": 2, "writer_cell": 0, "reader_cell": 2},
-    ],
     "notes": [],
 }
 
@@ -269,3 +270,48 @@ def test_a_plan_depends_on_nothing_but_graph_and_number() -> None:
     one, other = (layout(chain(Source(), Work(), Keyed(), State()), 5) for _ in range(2))
 
     assert one == other
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_channels_are_numbered_as_if_they_were_listed(data: st.DataObject) -> None:
+    steps: list[d4py.GenericPE] = [Source()]
+    graph = d4py.WorkflowGraph()
+    for _ in range(data.draw(st.integers(1, 4))):
+        step = data.draw(st.sampled_from([Work, Keyed, State, Merging]))()
+        graph.connect(data.draw(st.sampled_from(steps)), "output", step, "input")
+        steps.append(step)
+    plan = layout(graph.flatten(), data.draw(st.integers(1, 9)), fuse=data.draw(st.booleans()))
+
+    listed = []
+    for route in plan.routes:
+        merging = route.grouping == "merge"
+        for writer in plan.instances_of(route.writer)[merging:]:
+            for reader in plan.instances_of(route.reader):
+                once = merging or route.grouping == "global"
+                if not route.fused and not (once and reader.number):
+                    listed += [(route.index, writer.rank, reader.rank, writer.cell, reader.cell)]
+
+    found = [(c.route, c.writer, c.reader, c.writer_cell, c.reader_cell) for c in plan.channels]
+    assert found == listed
+    assert [c.index for c in plan.channels] == list(range(len(plan.channels)))
+    assert [plan.channels[number] for number in range(len(listed))] == list(plan.channels)
+    for cell in plan.cells:
+        assert [c for c in plan.channels if c.reader_cell == cell.index] == list(plan.channels_to(cell.index))
+        assert [c for c in plan.channels if c.writer_cell == cell.index] == list(plan.channels_from(cell.index))
+
+
+def test_a_plan_with_very_many_channels_is_small_and_made_at_once() -> None:
+    plan = layout(chain(Source(), Work(), Keyed()), 4_096)
+
+    assert counts(chain(Source(), Work(), Keyed()), 4_096) == [1, 3_839, 256]
+    assert len(plan.channels) == 3_839 + 3_839 * 256
+    assert len(json.dumps(plan.to_json())) < 1_000_000
+    assert plan.channels[len(plan.channels) - 1].reader == plan.instances[-1].rank
+
+
+def test_threads_refuse_more_channels_than_one_process_can_keep() -> None:
+    graph = chain(Source(), Work(), Keyed())
+
+    with pytest.raises(PlanError, match=r"986,623 channels"):
+        get("threads").layout(graph.flatten(), Options(processes=4_096), {})

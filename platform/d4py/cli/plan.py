@@ -73,7 +73,7 @@ def route_row(plan: Plan, index: int) -> tuple[object, ...]:
     """Return a row for a connection."""
     route = plan.routes[index]
     grouping = f"by key {list(route.key)}" if route.grouping == "key" else route.grouping
-    channels = sum(channel.route == index for channel in plan.channels)
+    channels = plan.channels.number(index)
     if route.grouping == "merge":
         return (f"{route.writer} (copies)", f"{route.reader} (first)", "merge", number_of(channels, "channel"))
     carried = "calls in one process" if route.fused else number_of(channels, "channel")

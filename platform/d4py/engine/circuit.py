@@ -247,11 +247,7 @@ class Circuit:
         return lane
 
     def _outlets_of(self, route: Route, instance: Instance) -> list[Outlet]:
-        return [
-            self._outlets[channel.index]
-            for channel in self.plan.channels
-            if channel.route == route.index and channel.writer == instance.rank
-        ]
+        return [self._outlets[channel.index] for channel in self.plan.channels.of(instance.rank, route.index)]
 
 
 def _proved(target: Receive) -> Receive:

@@ -187,9 +187,6 @@ class Runner(Hooks):
         step = self.machine.decide()
         if step.frame is not None:
             self._run(step.frame)
-            if not self.machine.queue:  # the next decision is to wait for more
-                self._publish()
-                return
         elif step.act is Act.CALL or (step.act is Act.BARRIER and not self._splittable()):
             self._call()
         elif step.act is Act.BARRIER:
@@ -199,7 +196,8 @@ class Runner(Hooks):
         else:
             self._serve(FOREVER)
             return
-        self._serve(0)
+        if step.frame is None or self.machine.queue:  # else the next decision is to wait for more
+            self._serve(0)
         self._publish()
 
     def _publish(self) -> None:
@@ -275,10 +273,8 @@ class Runner(Hooks):
                 source.step()
             if eager:
                 self.cutter.eager(False)
-            if source.dragged:
-                self.cutter.cut_all()  # what it gives next may be long in coming
-            else:
-                self.cutter.cut_idle()
+            cut = self.cutter.cut_all if source.dragged else self.cutter.cut_idle  # the next may be long in coming
+            cut()
             if all(other.rest for other in waiting):
                 self._serve(min(other.rest for other in waiting))
         self.machine.calling = any(not source.exhausted for source in self.sources)

@@ -5,7 +5,8 @@ A plan is computed from a graph and a number of processes, before anything start
 The engine reads plans; mappings place them.
 """
 
+from d4py.plan.channels import Channel
 from d4py.plan.layout import layout
-from d4py.plan.plan import Cell, Channel, Instance, Plan, Route
+from d4py.plan.plan import Cell, Instance, Plan, Route
 
 __all__ = ["Cell", "Channel", "Instance", "Plan", "Route", "layout"]

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heapreplace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.pe import GenericPE
+
+_UNKNOWN: Mapping[str, float] = MappingProxyType({})
 
 
 class Allocation(NamedTuple):
@@ -22,12 +26,14 @@ class Allocation(NamedTuple):
     notes: tuple[str, ...]
 
 
-def allocate(graph: WorkflowGraph, processes: int, riders: Collection[str] = ()) -> Allocation:
+def allocate(
+    graph: WorkflowGraph, processes: int, *, riders: Collection[str] = (), seconds: Mapping[str, float] = _UNKNOWN
+) -> Allocation:
     """Share N processes out among the PEs of a flat graph.
 
-    As dispel4py: roots get one; `numprocesses` above one is obeyed, and counts as so many when what is left is shared equally. But only
-    PEs that may have several instances take part: stateless ones, those keyed by group-by, those that declare merge(). With fewer
-    processes than instances, each of these gets N, and instances share processes. riders: PEs that will need no process of their own.
+    Roots get one, `numprocesses` above one is obeyed, and what is left goes to the PEs that may have several instances: stateless ones, those
+    keyed by group-by, those that declare merge(). Equally, or as they cost. With fewer processes than instances, each of these gets N, and
+    instances share processes. riders: PEs that will need no process of their own. seconds: what each PE takes, where that is known of all.
     """
     if processes < 1:
         raise PlanError(f"The number of processes is {processes}.", hint="Give -n a whole number of at least 1.")
@@ -60,15 +66,41 @@ def allocate(graph: WorkflowGraph, processes: int, riders: Collection[str] = ())
                 f"PE {pe.id!r} wants {fixed[pe.id]} instances; a keyed PE can have {PARTITIONS}.",
                 hint="Lower numprocesses.",
             )
-    obeyed = sum(number for name, number in fixed.items() if number > 1 and name not in riders)
-    ones = sum(number == 1 for name, number in fixed.items() if name not in riders)
-    sharing = obeyed + sum(name not in riders for name in free)
-    share = (processes - ones) // sharing if ones + sharing <= processes and sharing else processes
-    counts = {pe.id or "": fixed.get(pe.id or "", max(1, share)) for pe in graph.pes}
-    for name in free:
-        if "key" in _groupings(graph, _by_id(graph, name)):
-            counts[name] = min(counts[name], PARTITIONS)
-    return Allocation(counts=counts, notes=tuple(notes))
+    taken = sum(number for name, number in fixed.items() if name not in riders)
+    keyed = {name for name in free if "key" in _groupings(graph, _by_id(graph, name))}
+    most = {name: PARTITIONS if name in keyed else processes for name in free}
+    sharing = [name for name in free if name not in riders]
+    if taken + len(sharing) > processes:
+        shares = dict.fromkeys(sharing, processes)
+    else:
+        shares = _shared(sharing, processes - taken, most, seconds)
+    shares |= {name: max(shares.values(), default=processes) for name in free if name in riders}
+    counts = {pe.id or "": fixed.get(pe.id or "", shares.get(pe.id or "", 1)) for pe in graph.pes}
+    return Allocation({name: min(number, most.get(name, number)) for name, number in counts.items()}, tuple(notes))
+
+
+def _shared(names: list[str], number: int, most: dict[str, int], seconds: Mapping[str, float]) -> dict[str, int]:
+    """Share a number of processes out: each goes to whoever has most to do for each that it has; of equals to the first."""
+    weights = [seconds.get(name, 0.0) for name in names]
+    if not all(weights):
+        weights = [1.0] * len(names)
+    shares = [1] * len(names)
+    # So many are everyone's whatever the order; the rest one by one.
+    if names and (each := number // len(names)) > 1 and len(set(weights)) == 1:
+        shares = [min(each, most[name]) for name in names]
+    waiting = [(-weight / share, at) for at, (weight, share) in enumerate(zip(weights, shares, strict=True))]
+    waiting = [entry for entry in waiting if shares[entry[1]] < most[names[entry[1]]]]
+    heapify(waiting)
+    for _ in range(number - sum(shares)):
+        if not waiting:
+            break
+        at = waiting[0][1]
+        shares[at] += 1
+        if shares[at] < most[names[at]]:
+            heapreplace(waiting, (-weights[at] / shares[at], at))
+        else:
+            heappop(waiting)
+    return dict(zip(names, shares, strict=True))
 
 
 def grouping_of(pe: GenericPE, input: str) -> tuple[str, tuple[object, ...]]:

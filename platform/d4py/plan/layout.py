@@ -12,7 +12,7 @@ from d4py.graph.pe import GenericPE
 from d4py.plan.allocate import allocate, grouping_of
 from d4py.plan.costs import costs_of
 from d4py.plan.costs import joining as joining_of
-from d4py.plan.plan import VERSION, Cell, Channel, Instance, Plan, Route
+from d4py.plan.plan import VERSION, Cell, Instance, Plan, Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from d4py.graph.graph import Connection, WorkflowGraph
     from d4py.plan.costs import Costs
 
-MOST = 1 << 20  # instances, and channels: a plan is one file that every process reads
+MOST = 1 << 20  # instances: a plan lists them
+MOST_CHANNELS = 1 << 24  # a plan counts them; both ends of each keep a state
 _Copy = tuple[str, int]  # PE id, instance number
 
 
@@ -38,7 +39,8 @@ def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True, measured:
     costs = costs_of(graph, measured or {}) if fuse else {}
     if costs:
         riders = joining_of(graph, order, counts, processes, costs).riders
-        counts = allocate(graph, processes, riders).counts
+        seconds = {name: cost.seconds for name, cost in costs.items()}
+        counts = allocate(graph, processes, riders=riders, seconds=seconds).counts
         joining = joining_of(graph, order, counts, processes, costs)
         joined, counts, notes = joining.edges, joining.counts, (*notes, *joining.notes)
     if fuse and sum(counts.values()) > processes:
@@ -64,10 +66,10 @@ def _bounded(graph: WorkflowGraph, counts: dict[str, int]) -> None:
     """Refuse a plan too large to be made: between two PEs every instance may write to every other."""
     instances = sum(counts.values())
     channels = sum(counts[_pe(edge.writer).id or ""] * counts[_pe(edge.reader).id or ""] for edge in graph.connections)
-    for number, what in ((instances, "instances"), (channels, "channels")):
-        if number > MOST:
+    for number, what, most in ((instances, "instances", MOST), (channels, "channels", MOST_CHANNELS)):
+        if number > most:
             raise PlanError(
-                f"The plan would have {number:,} {what}; {MOST:,} are the most.",
+                f"The plan would have {number:,} {what}; {most:,} are the most.",
                 hint="Ask for fewer processes with -n.",
             )
 
@@ -144,14 +146,12 @@ def _plan(
         for index, group in enumerate(groups)
     )
     routes = _routes(graph, counts, joined)
-    channels = _channels(routes, counts, rank_of, cell_of)
     return Plan(
         version=VERSION,
         processes=processes,
         instances=instances,
         cells=cells,
         routes=routes,
-        channels=channels,
         notes=notes,
     )
 
@@ -180,32 +180,6 @@ def _routes(graph: WorkflowGraph, counts: dict[str, int], joined: list[Connectio
         if counts[name] > 1 and hasattr(pe, "merge") and not keyed:
             routes.append(Route(index=len(routes), writer=name, output="", reader=name, input="", grouping="merge"))
     return tuple(routes)
-
-
-def _channels(
-    routes: tuple[Route, ...], counts: dict[str, int], rank_of: dict[_Copy, int], cell_of: dict[_Copy, int]
-) -> tuple[Channel, ...]:
-    channels: list[Channel] = []
-    for route in routes:
-        if route.fused:
-            continue
-        merging = route.grouping == "merge"
-        for writer in range(1 if merging else 0, counts[route.writer]):
-            for reader in range(1 if merging else counts[route.reader]):
-                if route.grouping == "global" and reader > 0:
-                    continue
-                source, target = (route.writer, writer), (route.reader, reader)
-                channels.append(
-                    Channel(
-                        index=len(channels),
-                        route=route.index,
-                        writer=rank_of[source],
-                        reader=rank_of[target],
-                        writer_cell=cell_of[source],
-                        reader_cell=cell_of[target],
-                    )
-                )
-    return tuple(channels)
 
 
 def _places(groups: list[list[_Copy]], processes: int, loads: Sequence[float] = ()) -> list[int]:

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan: instances of PEs, cells of fused instances, the channels between cells, and where each cell lives.
+"""The plan: instances of PEs, cells of fused instances, the routes between them, and where each cell lives.
 
 Frozen at the first start and kept with the run; it prints as JSON and is read back from it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from d4py.plan.channels import Channel, Channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 1
+VERSION = 2
 PARTITIONS = 256  # of the keys of a group-by; a keyed PE can have at most as many instances
 
 
@@ -61,40 +63,38 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """Items of one route from one instance to another, in order."""
-
-    index: int
-    route: int
-    writer: int
-    reader: int
-    writer_cell: int
-    reader_cell: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What runs where."""
+    """What runs where. Instances of one PE have ranks in a row."""
 
     version: int
     processes: int
     instances: tuple[Instance, ...]
     cells: tuple[Cell, ...]
     routes: tuple[Route, ...]
-    channels: tuple[Channel, ...]
     notes: tuple[str, ...] = ()
+    channels: Channels = field(init=False, repr=False, compare=False)
+    _ranks: dict[str, range] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", Channels(self.instances, self.routes))
+        ranks = {
+            instance.pe: range(instance.rank, instance.rank + instance.of) for instance in reversed(self.instances)
+        }
+        object.__setattr__(self, "_ranks", ranks)
 
     def instances_of(self, pe: str) -> tuple[Instance, ...]:
         """Return the instances of a PE, by number."""
-        return tuple(instance for instance in self.instances if instance.pe == pe)
+        return tuple([self.instances[rank] for rank in self._ranks.get(pe, ())])
 
     def channels_to(self, cell: int) -> tuple[Channel, ...]:
         """Return the channels that a cell reads."""
-        return tuple(channel for channel in self.channels if channel.reader_cell == cell)
+        found = [channel for rank in self.cells[cell].instances for channel in self.channels.to(rank)]
+        return tuple(sorted(found, key=lambda channel: channel.index))
 
     def channels_from(self, cell: int) -> tuple[Channel, ...]:
         """Return the channels that a cell writes."""
-        return tuple(channel for channel in self.channels if channel.writer_cell == cell)
+        found = [channel for rank in self.cells[cell].instances for channel in self.channels.of(rank)]
+        return tuple(sorted(found, key=lambda channel: channel.index))
 
     def cells_of(self, process: int) -> tuple[Cell, ...]:
         """Return the cells that live in a process."""
@@ -102,7 +102,14 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return asdict(self)
+        return {
+            "version": self.version,
+            "processes": self.processes,
+            "instances": [asdict(instance) for instance in self.instances],
+            "cells": [asdict(cell) for cell in self.cells],
+            "routes": [asdict(route) for route in self.routes],
+            "notes": list(self.notes),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
@@ -113,6 +120,5 @@ class Plan:
             instances=tuple(Instance(**entry) for entry in data["instances"]),
             cells=tuple(Cell(**{**entry, "instances": tuple(entry["instances"])}) for entry in data["cells"]),
             routes=tuple(Route(**{**entry, "key": tuple(entry["key"])}) for entry in data["routes"]),
-            channels=tuple(Channel(**entry) for entry in data["channels"]),
             notes=tuple(data["notes"]),
         )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from d4py.plan.plan import Plan
     from d4py.runs.folder import Folder
 
+_LISTED = 256  # channels of a route that have a line each
+
 
 class Line(NamedTuple):
     """Two counts of the same items that were made independently."""
@@ -84,17 +86,26 @@ def count_spooled(where: Path, parts: Iterable[Part]) -> Counter[tuple[int, str]
 
 
 def _channels(plan: Plan, parts: Sequence[Part]) -> Iterable[Line]:
+    """Give a line for each channel; of a route with very many, one for all that agree."""
     written = {channel: number for part in parts for channel, number in part.counters.written.items()}
     read = {channel: number for part in parts for channel, number in part.counters.read.items()}
+    agreed: Counter[int] = Counter()
     for channel in plan.channels:
         route = plan.routes[channel.route]
-        writer, reader = plan.instances[channel.writer].label, plan.instances[channel.reader].label
-        yield Line(
+        line = Line(
             "channel",
-            f"{writer}.{route.output} -> {reader}.{route.input}",
+            f"{plan.instances[channel.writer].label}.{route.output} -> {plan.instances[channel.reader].label}.{route.input}",
             written.get(channel.index, 0),
             read.get(channel.index, 0),
         )
+        if line.agrees and plan.channels.number(route.index) > _LISTED:
+            agreed[route.index] += line.read
+        else:
+            yield line
+    for route in plan.routes:
+        if (number := plan.channels.number(route.index)) > _LISTED:
+            name = f"{route.writer}.{route.output} -> {route.reader}.{route.input}, of {number:,} channels"
+            yield Line("channel", name, agreed[route.index], agreed[route.index])
 
 
 def _inputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> Iterable[Line]:

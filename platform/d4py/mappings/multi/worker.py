@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ class Worker:
         places = [cell.process for cell in self.plan.cells]
         self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
         self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
-        self.kept: dict[int, deque[Encoded]] = {}  # what is unacknowledged
+        self.kept: defaultdict[int, deque[Encoded]] = defaultdict(deque)  # what is unacknowledged
         self.pes = {pe.id or "": pe for pe in graph.pes}
         words = rooms(self.plan, self.pes)
         self.board = Board(self.folder.path / "board", len(self.plan.instances), len(self.plan.cells), rooms=words)
@@ -120,10 +120,7 @@ class Worker:
             self.turns.boxes[cell].append(FrameArrived(frame))
             return sized_all(frame.items)
         encoded = codec.encode_frame(frame, self.arena)
-        kept = self.kept.get(frame.channel)
-        if kept is None:
-            kept = self.kept[frame.channel] = deque()
-        kept.append(encoded)
+        self.kept[frame.channel].append(encoded)
         connection = self.peers.get(process)
         if encoded.offsets:
             self.arena.lend(encoded.offsets, process)
@@ -242,7 +239,7 @@ class Worker:
                 boxes[self.readers[head[4]][0]].append(FrameArrived(codec.decode_frame(head, body, self.mapped[peer])))
             elif kind == Type.ACKNOWLEDGE:
                 channel, number, credit = head[4], head[7], head[8]
-                kept = self.kept.setdefault(channel, deque())  # empty where a predecessor sent them
+                kept = self.kept[channel]  # empty where a predecessor sent them
                 while kept and kept[0].number <= number:
                     self.arena.acknowledged(kept.popleft().offsets)
                 for offset in codec.decode_release(body):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
+from d4py.errors import PlanError
 from d4py.items.copying import sized_all
 from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.another import copied
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from d4py.mappings.outcome import Outcome
     from d4py.plan.costs import Costs
 
+_MOST_CHANNELS = 1 << 19  # both ends of each take some kilobytes
 _GRACE = 1.0  # seconds that a thread in a long call gets to notice the end
 
 
@@ -49,7 +51,13 @@ class Threads(Mapping):
 
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """As many instances as N processes would have."""
-        return layout(graph, options.processes, fuse=options.fuse, measured=costs)
+        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs)
+        if len(plan.channels) > _MOST_CHANNELS:
+            raise PlanError(
+                f"The plan has {len(plan.channels):,} channels, too many for one process: {_MOST_CHANNELS:,} are the most.",
+                hint="Ask for fewer threads with -n.",
+            )
+        return plan
 
     def enact(self, enactment: Enactment) -> Outcome:
         """Run in threads, watched from this one."""
