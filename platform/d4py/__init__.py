@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d4py.connectors.files import CommittedFiles
 from d4py.errors import D4pyError
 from d4py.graph import (
     CompositePE,
@@ -22,6 +21,7 @@ from d4py.graph import (
 )
 
 if TYPE_CHECKING:
+    from d4py.connectors.files import CommittedFiles
     from d4py.mappings import Result
 
 __version__ = "0.1.0"
@@ -50,3 +50,12 @@ def run(workflow: Any, mapping: str = "simple", **options: Any) -> Result:
     from d4py import mappings
 
     return mappings.run(workflow, mapping, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what most workflows do without only when it is asked for."""
+    if name != "CommittedFiles":
+        raise AttributeError(f"module 'd4py' has no attribute {name!r}")
+    from d4py.connectors.files import CommittedFiles
+
+    return CommittedFiles

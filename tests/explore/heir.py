@@ -22,7 +22,7 @@ class Will(NamedTuple):
 
     words: tuple[int, ...]  # of its settlement
     records: tuple[Record, ...]  # in its spool
-    begun: tuple[tuple[int, int], ...]  # by channel, the number behind the last frame of which an item was run
+    begun: tuple[tuple[int, tuple[int, ...]], ...]  # by channel, the last two frames of which an item was run
 
 
 class Neighbour(Shell):
@@ -110,7 +110,7 @@ class Heir(Neighbour):
         self.room = Room(self.lanes, will.words if will else None, will.records if will else records)
         room: Any = self.room  # stands for all that a succession knows of its cell
         self.succession = rules.succession(room, room, room, room, generation, estate)
-        self.begun: dict[int, int] = {}
+        self.begun: dict[int, tuple[int, ...]] = {}
         if estate is not None:
             self.machine.inherit(estate)
             for lane in self.lanes:
@@ -166,7 +166,7 @@ class Heir(Neighbour):
     def _do_cause(self, cause: Cause) -> None:
         self.succession.cause(cause)
         if cause[0] >= 0:
-            self.begun[cause[0]] = cause[1] + 1
+            self.begun[cause[0]] = (*self.begun.get(cause[0], ()), cause[1])[-2:]
 
     def _do_item(self, channel: int, value: int) -> Effect | None:
         self.room.read.n += 1

@@ -37,7 +37,7 @@ class Succeeding(World):
         """Let a cell begin in the place of one that died."""
         desk: Mourning = self.desks.values[after[self.desk]]
         will = self.shells.values[after[cell]].will
-        again = sum(max(0, behind - estate.heads[channel]) for channel, behind in will.begun)
+        again = sum(number >= estate.heads[channel] for channel, numbers in will.begun for number in numbers)
         if again > 1:
             raise Violation(f"{self.system.places[cell].name} had begun {again} frames that are not acknowledged.")
         part = self.parts.of(desk.start).get(cell)

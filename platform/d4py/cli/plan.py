@@ -30,11 +30,7 @@ def call(args: Namespace) -> int:
     workflow = loaded(args)
     mapping, _, plan, warnings = planned(args, workflow)
     if args.format == "json":
-        print(
-            json.dumps(
-                {"workflow": workflow.name, "mapping": mapping.name, **plan.to_json(), "warnings": warnings}, indent=1
-            )
-        )
+        print(json.dumps({"workflow": workflow.name, "mapping": mapping.name, **plan.to_json(), "warnings": warnings}))
         return 0
     print(
         f"{workflow.name} on {mapping.name}: {number_of(len(plan.instances), 'instance')} in {number_of(plan.processes, place(mapping.name))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heapreplace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from d4py.errors import PlanError
 from d4py.plan.plan import PARTITIONS
@@ -38,12 +38,13 @@ def allocate(
     if processes < 1:
         raise PlanError(f"The number of processes is {processes}.", hint="Give -n a whole number of at least 1.")
     roots = {id(pe) for pe in graph.roots()}
+    kinds = _groupings(graph)
     fixed: dict[str, int] = {}
     free: list[str] = []
     notes: list[str] = []
     for pe in graph.pes:
         assert pe.id is not None
-        groupings = _groupings(graph, pe)
+        groupings = kinds.get(pe.id, set())
         if id(pe) in roots:
             fixed[pe.id] = 1
         elif "global" in groupings:
@@ -67,7 +68,7 @@ def allocate(
                 hint="Lower numprocesses.",
             )
     taken = sum(number for name, number in fixed.items() if name not in riders)
-    keyed = {name for name in free if "key" in _groupings(graph, _by_id(graph, name))}
+    keyed = {name for name in free if "key" in kinds.get(name, set())}
     most = {name: PARTITIONS if name in keyed else processes for name in free}
     sharing = [name for name in free if name not in riders]
     if taken + len(sharing) > processes:
@@ -114,9 +115,10 @@ def grouping_of(pe: GenericPE, input: str) -> tuple[str, tuple[object, ...]]:
     return ("key", key) if key else ("shuffle", ())
 
 
-def _groupings(graph: WorkflowGraph, pe: GenericPE) -> set[str]:
-    return {grouping_of(pe, edge.input)[0] for edge in graph.connections if edge.reader is pe}
-
-
-def _by_id(graph: WorkflowGraph, name: str) -> GenericPE:
-    return next(pe for pe in graph.pes if pe.id == name)
+def _groupings(graph: WorkflowGraph) -> dict[str | None, set[str]]:
+    """Return the kinds of grouping by reader."""
+    kinds: dict[str | None, set[str]] = {}
+    for edge in graph.connections:
+        reader = cast("GenericPE", edge.reader)  # the graph is flat
+        kinds.setdefault(reader.id, set()).add(grouping_of(reader, edge.input)[0])
+    return kinds

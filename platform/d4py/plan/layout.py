@@ -174,10 +174,10 @@ def _routes(graph: WorkflowGraph, counts: dict[str, int], joined: list[Connectio
                 fused=id(edge) in fused,
             )
         )
+    keyed = {route.reader for route in routes if route.grouping in ("key", "all")}
     for pe in graph.pes:
         name = pe.id or ""
-        keyed = any(route.reader == name and route.grouping in ("key", "all") for route in routes)
-        if counts[name] > 1 and hasattr(pe, "merge") and not keyed:
+        if counts[name] > 1 and hasattr(pe, "merge") and name not in keyed:
             routes.append(Route(index=len(routes), writer=name, output="", reader=name, input="", grouping="merge"))
     return tuple(routes)
 
@@ -198,11 +198,10 @@ def _places(groups: list[list[_Copy]], processes: int, loads: Sequence[float] = 
             laden[places[index]] += loads[index]
         return places
     load = [0] * processes
-    numbers = {
-        name: max(number for group in groups for other, number in group if other == name)
-        for group in groups
-        for name, _ in group[:1]
-    }
+    numbers: dict[str, int] = {}  # the last copy of each PE
+    for group in groups:
+        for name, number in group:
+            numbers[name] = max(number, numbers.get(name, 0))
     for index, group in enumerate(groups):
         name, number = group[0]
         if numbers[name] > 0:

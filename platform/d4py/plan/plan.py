@@ -6,7 +6,7 @@ Frozen at the first start and kept with the run; it prints as JSON and is read b
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from d4py.plan.channels import Channel, Channels
@@ -105,9 +105,9 @@ class Plan:
         return {
             "version": self.version,
             "processes": self.processes,
-            "instances": [asdict(instance) for instance in self.instances],
-            "cells": [asdict(cell) for cell in self.cells],
-            "routes": [asdict(route) for route in self.routes],
+            "instances": [_fields(instance) for instance in self.instances],
+            "cells": [_fields(cell) for cell in self.cells],
+            "routes": [_fields(route) for route in self.routes],
             "notes": list(self.notes),
         }
 
@@ -122,3 +122,8 @@ class Plan:
             routes=tuple(Route(**{**entry, "key": tuple(entry["key"])}) for entry in data["routes"]),
             notes=tuple(data["notes"]),
         )
+
+
+def _fields(entry: Instance | Cell | Route) -> dict[str, Any]:
+    """Return the fields of an entry, of which none holds others; `asdict` takes ten times as long to find that out."""
+    return {name: getattr(entry, name) for name in entry.__slots__}

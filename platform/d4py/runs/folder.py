@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import suppress
@@ -115,7 +116,7 @@ class Folder(Checkpoints):
         """Keep the plan."""
         if plan != self._plan:
             # The first is synced before a commit needs it. Where it is replaced one may already need it: then the old one or the new must be there.
-            atomic.write_json(self.path / "plan.json", plan.to_json(), durable=self._plan is not None)
+            atomic.write(self.path / "plan.json", json.dumps(plan.to_json()).encode(), durable=self._plan is not None)
             self._plan = plan
 
     def plan(self) -> Plan:
