@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 FOREVER = -1.0
 _HOLD = 0.001  # seconds that a value may wait for others to travel with, where others came lately
-_PAUSE = 0.0002  # seconds between two short frames of a cell: with many lanes they must not be most of its work
+_PAUSE = 0.0002  # seconds between two short frames of a cell
+_EACH = 0.0008  # seconds a short frame, in the long run: with many lanes they must not be most of its work
+_SPARE = 16  # short frames that may come sooner than that
 _NEWS = 0.005  # seconds after which a long call that writes takes in what came over the link
 _LOOK = 32  # items after which a lane looks again at how large they are
 
@@ -42,7 +44,11 @@ class Cutter:
         self.blocked = 0.0  # seconds that writes have waited for readers
         self.sending = 0.0  # seconds that it took to cut and to send
         self._eager = False
-        self._due = 0.0
+        self._due = 0.0  # when the next short frame may be cut
+        self._last, self._spare = (
+            0.0,
+            float(_SPARE),
+        )  # when short frames were counted last, and how many more may come at once
         self._news = 0.0
         self._lane_of: dict[int, Lane] = {}
 
@@ -74,7 +80,8 @@ class Cutter:
                 return
             # A value that came alone, and for which the reader has time, need not wait for others: the next one may go soon as well.
             light = waiting == 1 and not lane.busy
-            lane.due, self._due = now + (_PAUSE if light else _HOLD), now + _PAUSE
+            lane.due = now + (_PAUSE if light else _HOLD)
+            self._short(now, 1)
             self.cut(lane)
             # After the cut: no news is a reason to keep the value here.
             if self._eager and (lane.busy or now >= self._news):
@@ -126,14 +133,22 @@ class Cutter:
         """Cut what a reader waits for, and what is long enough; in a burst, not with every call."""
         now = self._link.clock()
         early = now < self._due
-        if not early:
-            self._due = now + _PAUSE
+        short = 0
         for lane in self.lanes:
             # A lane with a reader near is cut even then: the turn may pass to that one, for long, and the others would be left hungry.
             if early and not (lane.near and lane.hungry):
                 continue
             if lane.buffer and (lane.idle or len(lane.buffer) >= lane.frame_limit()):
+                short += len(lane.buffer) < lane.frame_limit()
                 self.cut(lane)
+        if not early:
+            self._short(now, short)
+
+    def _short(self, now: float, frames: int) -> None:
+        """Pause after short frames: the longer, the more there were lately."""
+        self._spare = min(_SPARE, self._spare + (now - self._last) / _EACH) - frames
+        self._last = now
+        self._due = now + _PAUSE + max(0.0, -self._spare) * _EACH
 
     def cut_all(self) -> None:
         """Cut everything, as far as credit allows."""
