@@ -24,6 +24,28 @@ class Connection:
     input: str
 
 
+class Names:
+    """Ids that are taken."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}  # by name, the number to try next
+
+    def take(self, name: str) -> None:
+        """Take a name."""
+        self._taken.add(name)
+
+    def free(self, name: str) -> str:
+        """Return the name, or the first of name2, name3 ... that is free."""
+        if name not in self._taken:
+            return name
+        number = self._next.get(name, 2)
+        while f"{name}{number}" in self._taken:
+            number += 1
+        self._next[name] = number
+        return f"{name}{number}"
+
+
 class WorkflowGraph:
     """PEs and their connections. Composite graphs may stand where a PE may."""
 
@@ -32,6 +54,8 @@ class WorkflowGraph:
         self.connections: list[Connection] = []
         self.inputmappings: dict[str, tuple[Node, str]] = {}
         self.outputmappings: dict[str, tuple[Node, str]] = {}
+        self._places: dict[int, int] = {}  # by id(): in the list of nodes
+        self._names = Names()
         self._head: Node | None = None
         self._tail: Node | None = None
 
@@ -39,7 +63,7 @@ class WorkflowGraph:
         """Add a PE (or a composite); it gets its id here, from its name."""
         if isinstance(node, type) or not isinstance(node, (GenericPE, WorkflowGraph)):
             raise GraphError(f"{_described(node)} is not a PE.", hint=_called(node))
-        if any(node is known for known in self.nodes):
+        if self._has(node):
             return node
         if isinstance(node, GenericPE):
             if not hasattr(node, "inputconnections") or not hasattr(node, "outputconnections"):
@@ -48,9 +72,22 @@ class WorkflowGraph:
                     hint="Call it first in __init__.",
                 )
             if node.id is None:
-                node.id = unique(node.name, {pe.id for pe in self.nodes if isinstance(pe, GenericPE)})
+                node.id = self._names.free(node.name)
+            self._names.take(node.id)
+        self._places[id(node)] = len(self.nodes)
         self.nodes.append(node)
         return node
+
+    def _has(self, node: Node) -> bool:
+        """Whether a node is in the graph; found by where it was put, for a list of thousands is long."""
+        if len(self._places) != len(self.nodes):
+            self._places = {id(known): place for place, known in enumerate(self.nodes)}
+        place = self._places.get(id(node))
+        return place is not None and self.nodes[place] is node
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out where nodes are: a copy has others."""
+        return {**self.__dict__, "_places": {}}
 
     def connect(self, writer: Node, output: str, reader: Node, input: str) -> None:
         """Feed `input` of `reader` from `output` of `writer`; adds what is not in the graph yet."""
@@ -75,10 +112,10 @@ class WorkflowGraph:
         flat = WorkflowGraph()
         for pe in self._pes():
             flat.add(pe)
-        taken: set[str | None] = set()
+        taken = Names()
         for pe in flat.pes:
-            pe.id = unique(pe.id or pe.name, taken)
-            taken.add(pe.id)
+            pe.id = taken.free(pe.id or pe.name)
+            taken.take(pe.id)
         for graph in self._graphs():
             for edge in graph.connections:
                 source, output = _output(edge.writer, edge.output)
@@ -135,16 +172,6 @@ class WorkflowGraph:
 
 
 Node = GenericPE | WorkflowGraph
-
-
-def unique(name: str, taken: set[str | None]) -> str:
-    """Return the name, or the first of name2, name3 ... that is free."""
-    if name not in taken:
-        return name
-    number = 2
-    while f"{name}{number}" in taken:
-        number += 1
-    return f"{name}{number}"
 
 
 def only(node: Node, kind: str) -> str:
