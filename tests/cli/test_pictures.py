@@ -122,8 +122,8 @@ def test_a_plan_for_people(call: Call) -> None:
 def test_a_plan_for_machines(call: Call) -> None:
     plan = json.loads(call("plan tiny.py --json -m threads -n 3 --no-fuse").out)
 
-    assert (plan["workflow"], plan["mapping"], plan["processes"], plan["version"]) == ("tiny", "threads", 3, 2)
-    assert plan["instances"][0] == {"rank": 0, "pe": "numbers", "number": 0, "of": 1, "cell": 0}
+    assert (plan["workflow"], plan["mapping"], plan["processes"], plan["version"]) == ("tiny", "threads", 3, 3)
+    assert plan["pes"][0] == {"pe": "numbers", "instances": 1, "cells": [0]}
     assert [route["grouping"] for route in plan["routes"]] == ["shuffle", "global"]
     assert json.loads(call("plan tiny.py -o json -m threads -n 3 --no-fuse").out) == plan
 

@@ -230,18 +230,17 @@ def test_the_whole_graph_can_be_one_cell() -> None:
 
 
 GOLDEN = {
-    "version": 2,
+    "version": 3,
     "processes": 3,
-    "instances": [
-        {"rank": 0, "pe": "Source", "number": 0, "of": 1, "cell": 0},
-        {"rank": 1, "pe": "Keyed", "number": 0, "of": 2, "cell": 1},
-        {"rank": 2, "pe": "Keyed", "number": 1, "of": 2, "cell": 2},
+    "pes": [
+        {"pe": "Source", "instances": 1, "cells": [0]},
+        {"pe": "Keyed", "instances": 2, "cells": [1, 2]},
     ],
-    "cells": [
-        {"index": 0, "instances": [0], "process": 0, "stateless": False, "source": True},
-        {"index": 1, "instances": [1], "process": 1, "stateless": False, "source": False},
-        {"index": 2, "instances": [2], "process": 2, "stateless": False, "source": False},
-    ],
+    "cells": {
+        "process": [0, 1, 2],
+        "stateless": [False, False, False],
+        "source": [True, False, False],
+    },
     "routes": [
         {
             "index": 0,

@@ -80,7 +80,7 @@ def placed(plan: Plan, processes: int) -> Plan:
         [(plan.instances[rank].pe, plan.instances[rank].number) for rank in cell.instances] for cell in plan.cells
     ]
     places = _places(groups, processes)
-    cells = tuple(replace(cell, process=place) for cell, place in zip(plan.cells, places, strict=True))
+    cells = tuple([cell._replace(process=place) for cell, place in zip(plan.cells, places, strict=True)])
     return replace(plan, processes=processes, cells=cells)
 
 
@@ -105,15 +105,18 @@ def _one_to_one(graph: WorkflowGraph, counts: dict[str, int]) -> list[Connection
 def _groups(order: list[GenericPE], counts: dict[str, int], joined: list[Connection]) -> list[list[_Copy]]:
     """Group copies into cells along the joined connections, in the order of the graph."""
     previous = {_pe(edge.reader).id or "": _pe(edge.writer).id or "" for edge in joined}
-    groups: dict[_Copy, list[_Copy]] = {}
+    groups: dict[str, list[list[_Copy]]] = {}  # of each PE, by number
+    unique: list[list[_Copy]] = []
     for pe in order:
         name = pe.id or ""
-        for number in range(counts[name]):
-            group = groups[previous[name], number] if name in previous else []
-            group.append((name, number))
-            groups[name, number] = group
-    unique: dict[int, list[_Copy]] = {id(group): group for group in groups.values()}
-    return list(unique.values())
+        if name in previous:
+            groups[name] = groups[previous[name]][: counts[name]]
+            for number, group in enumerate(groups[name]):
+                group.append((name, number))
+        else:
+            groups[name] = [[(name, number)] for number in range(counts[name])]
+            unique += groups[name]
+    return unique
 
 
 def _plan(
@@ -126,31 +129,31 @@ def _plan(
     processes: int,
     notes: tuple[str, ...],
 ) -> Plan:
-    by_id = {pe.id or "": pe for pe in order}
     roots = {pe.id or "" for pe in graph.roots()}
+    stateless = {pe.id or "": pe.stateless for pe in order}
     cell_of = {copy: index for index, group in enumerate(groups) for copy in group}
-    copies = [(pe.id or "", number) for pe in order for number in range(counts[pe.id or ""])]
-    rank_of = {copy: rank for rank, copy in enumerate(copies)}
-    instances = tuple(
-        Instance(rank=rank, pe=name, number=number, of=counts[name], cell=cell_of[name, number])
-        for rank, (name, number) in enumerate(copies)
-    )
-    cells = tuple(
+    instances: list[Instance] = []
+    first: dict[str, int] = {}  # the rank of each PE's first copy
+    for pe in order:
+        name = pe.id or ""
+        first[name], of = len(instances), counts[name]
+        instances += [Instance(first[name] + number, name, number, of, cell_of[name, number]) for number in range(of)]
+    cells = [
         Cell(
-            index=index,
-            instances=tuple(rank_of[copy] for copy in group),
+            index,
+            instances=tuple([first[name] + number for name, number in group]),
             process=places[index],
-            stateless=all(by_id[name].stateless for name, _ in group),
-            source=all(name in roots for name, _ in group[:1]),
+            stateless=all([stateless[name] for name, _ in group]),
+            source=group[0][0] in roots,
         )
         for index, group in enumerate(groups)
-    )
+    ]
     routes = _routes(graph, counts, joined)
     return Plan(
         version=VERSION,
         processes=processes,
-        instances=instances,
-        cells=cells,
+        instances=tuple(instances),
+        cells=tuple(cells),
         routes=routes,
         notes=notes,
     )

@@ -7,19 +7,18 @@ Frozen at the first start and kept with the run; it prints as JSON and is read b
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.plan.channels import Channel, Channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 2
+VERSION = 3
 PARTITIONS = 256  # of the keys of a group-by; a keyed PE can have at most as many instances
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class Instance(NamedTuple):  # as are cells: there may be a million, and a frozen dataclass takes five times as long to make
     """One running copy of a PE: number `number` of `of`. `rank` is unique in the plan."""
 
     rank: int
@@ -34,8 +33,7 @@ class Instance:
         return self.pe if self.of == 1 else f"{self.pe}[{self.number}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(NamedTuple):
     """Instances that run as one, depth first: what has a thread, a state and a part in each checkpoint.
 
     Instances are in the order of the graph, writers first. A cell with roots is a source, unless something feeds it.
@@ -78,7 +76,7 @@ class Plan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", Channels(self.instances, self.routes))
         ranks = {
-            instance.pe: range(instance.rank, instance.rank + instance.of) for instance in reversed(self.instances)
+            first.pe: range(first.rank, first.rank + first.of) for first in self.instances if first.number == 0
         }
         object.__setattr__(self, "_ranks", ranks)
 
@@ -101,12 +99,19 @@ class Plan:
         return tuple(cell for cell in self.cells if cell.process == process)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON: PE by PE the cells of its instances, and the fields of cells as columns."""
         return {
             "version": self.version,
             "processes": self.processes,
-            "instances": [_fields(instance) for instance in self.instances],
-            "cells": [_fields(cell) for cell in self.cells],
+            "pes": [
+                {"pe": pe, "instances": len(ranks), "cells": [self.instances[rank].cell for rank in ranks]}
+                for pe, ranks in self._ranks.items()
+            ],
+            "cells": {
+                "process": [cell.process for cell in self.cells],
+                "stateless": [cell.stateless for cell in self.cells],
+                "source": [cell.source for cell in self.cells],
+            },
             "routes": [_fields(route) for route in self.routes],
             "notes": list(self.notes),
         }
@@ -114,16 +119,27 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Read back what `to_json` gave."""
+        instances: list[Instance] = []
+        members: list[list[int]] = [[] for _ in data["cells"]["process"]]
+        for entry in data["pes"]:
+            for number, cell in enumerate(entry["cells"]):
+                members[cell].append(len(instances))
+                instances.append(Instance(len(instances), entry["pe"], number, len(entry["cells"]), cell))
+        if not all(members):
+            raise ValueError("a cell has no instances")
+        columns = (data["cells"][name] for name in ("process", "stateless", "source"))
         return cls(
             version=data["version"],
             processes=data["processes"],
-            instances=tuple(Instance(**entry) for entry in data["instances"]),
-            cells=tuple(Cell(**{**entry, "instances": tuple(entry["instances"])}) for entry in data["cells"]),
+            instances=tuple(instances),
+            cells=tuple(
+                Cell(index, tuple(ranks), *fields)
+                for index, (ranks, *fields) in enumerate(zip(members, *columns, strict=True))
+            ),
             routes=tuple(Route(**{**entry, "key": tuple(entry["key"])}) for entry in data["routes"]),
             notes=tuple(data["notes"]),
         )
 
 
-def _fields(entry: Instance | Cell | Route) -> dict[str, Any]:
-    """Return the fields of an entry, of which none holds others; `asdict` takes ten times as long to find that out."""
-    return {name: getattr(entry, name) for name in entry.__slots__}
+def _fields(route: Route) -> dict[str, Any]:
+    return {name: getattr(route, name) for name in route.__slots__}

@@ -125,7 +125,7 @@ class Folder(Checkpoints):
         data = self._json("plan.json")
         try:
             self._plan = Plan.from_json(data)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise self._damaged("plan.json", repr(error)) from None
         return self._plan
 
