@@ -94,7 +94,9 @@ def test_the_hash_does_not_depend_on_the_process() -> None:
         ("UV05", np.str_("UV05")),
         (b"UV05", bytearray(b"UV05"), memoryview(b"UV05"), np.bytes_(b"UV05")),
         ((1, "a"), (1.0, "a"), (True, "a")),
-        (frozenset({1, 2}), frozenset({2.0, 1.0})),
+        (frozenset({1, 2}), frozenset({2.0, 1.0}), {1, 2}),
+        ([1, "a"], [1.0, "a"]),
+        ({"a": 1, "b": [2]}, {"b": [2.0], "a": True}),
         (datetime.datetime(2020, 1, 1, 1, tzinfo=CET), datetime.datetime(2020, 1, 1, tzinfo=UTC)),
         (datetime.time(1, tzinfo=CET), datetime.time(0, tzinfo=UTC)),
         (datetime.timedelta(days=1), datetime.timedelta(hours=24)),
@@ -145,9 +147,9 @@ def test_keys_of_different_kinds_differ() -> None:
     assert len({stable_hash(key) for key in keys}) == len(keys)
 
 
-@pytest.mark.parametrize("key", [[1], {"a": 1}, object(), np.array([1]), {1}])
+@pytest.mark.parametrize("key", [object(), np.array([1]), [object()]], ids=["object", "array", "in a list"])
 def test_a_type_that_has_no_stable_hash_is_refused_by_name(key: Any) -> None:
-    with pytest.raises(PlanError, match=f"A key of type {type(key).__name__} cannot be hashed the same everywhere"):
+    with pytest.raises(PlanError, match=r"A key of type (object|ndarray) cannot be hashed the same everywhere"):
         stable_hash(key)
 
 
@@ -166,9 +168,13 @@ def test_a_partitioner_takes_elements_of_tuples_and_keys_of_dicts() -> None:
     assert Partitioner(("slab",), range(8)).find({"slab": 3, "data": [1]}) == partition_of(3) * 8 // 256
 
 
-def test_a_partitioner_refuses_an_unhashable_key_by_its_type() -> None:
-    with pytest.raises(PlanError, match="A key of type list"):
-        Partitioner((0,), range(2)).find(([1, 2], "x"))
+def test_a_partitioner_takes_keys_that_python_cannot_hash() -> None:
+    assert Partitioner((0,), range(8)).find(([1, 2], "x")) == partition_of((1, 2)) * 8 // 256
+
+
+def test_a_partitioner_refuses_a_key_without_a_stable_hash_by_its_type() -> None:
+    with pytest.raises(PlanError, match="A key of type ndarray"):
+        Partitioner((0,), range(2)).find((np.array([1, 2]), "x"))
 
 
 def test_a_partitioner_remembers_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:

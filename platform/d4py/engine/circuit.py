@@ -13,7 +13,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.chain import Chain, Gives, Stage
-from d4py.engine.count import Count
+from d4py.engine.count import Count, Tally
+from d4py.engine.emits import Emits
 from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.receiver import Hooks, Receive, bare, calling, receiver, sinks, streams
 from d4py.engine.refusal import Refusal
@@ -94,23 +95,28 @@ class Circuit:
         """From now on each write of a PE raises this."""
         refusal = Refusal(unwind)
         for pe in self.pes.values():
-            for output in pe._emit:
-                pe._emit[output] = refusal.write
+            if isinstance(pe._emit, Emits):
+                pe._emit.replace(refusal.write)
 
     def _wire(self, instance: Instance) -> None:
         pe = self.pes[instance.rank]
         pe._belong(instance.rank, self._folder)
-        emits: dict[str, Receive] = {}
-        for output in pe.outputconnections:
-            routes = [route for route in self.plan.routes if route.writer == instance.pe and route.output == output]
-            emit = self._emit(instance, output, [route for route in routes if route.grouping != "merge"])
-            emits[output] = Watch(pe, output, emit).write if self.debug else emit
-        pe._emit = emits
+        leaving = [route for route in self.plan.routes if route.writer == instance.pe and route.grouping != "merge"]
+        emits = {
+            output: self._emit(instance, output, [route for route in leaving if route.output == output])
+            for output in pe.outputconnections
+        }
+        pe._emit = Emits(emits, partial(self._undeclared, instance) if pe.undeclared_outputs else None)
         for route in self.plan.routes:
             if route.grouping == "merge" and route.writer == instance.pe and instance.number > 0:
                 self.merging[instance.rank] = self._lane(
                     self._outlets_of(route, instance), Choice.ONE, instance, "merge()"
                 )
+
+    def _undeclared(self, instance: Instance, output: str) -> Receive:
+        """Return what takes the values of an output that its PE does not declare, so that nobody reads it."""
+        self.counts[instance.rank].written[output] = Tally()
+        return self._emit(instance, output, [])
 
     def chain(self, rank: int, port: str) -> Chain | None:
         """Return the generated loop that begins at an instance's input, or None where nothing there is straight."""
@@ -167,13 +173,15 @@ class Circuit:
         way = self._ways[instance.rank, output]
         if isinstance(way, tuple):  # one reader in this cell: one closure counts for both
             rank, port = way
-            return receiver(self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks, sent=count)
+            emit = receiver(self.pes[rank], self.plan.instances[rank], port, self.counts[rank], self.hooks, sent=count)
+        else:
 
-        def send(value: Any) -> None:
-            count.n += 1
-            target(value)
+            def send(value: Any) -> None:
+                count.n += 1
+                target(value)
 
-        return _proved(send) if self._careful(instance, routes) else send
+            emit = _proved(send) if self._careful(instance, routes) else send
+        return Watch(self.pes[instance.rank], output, emit).write if self.debug else emit
 
     def _careful(self, instance: Instance, routes: Sequence[Route]) -> bool:
         """Whether a value that cannot be kept or sent must fail the write, for a policy to judge; else it fails the run when its frame is cut."""

@@ -64,5 +64,5 @@ class Count:
         """Take back what `to_json` gave."""
         for mine, kept in ((self.read, data["read"]), (self.written, data["written"]), (self.given, data["given"])):
             for name, number in kept.items():
-                mine[name].n = number
+                mine.setdefault(name, Tally()).n = number
         self.quarantined.n = data["quarantined"][""]

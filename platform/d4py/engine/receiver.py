@@ -9,6 +9,7 @@ from types import FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.count import Tally
+from d4py.engine.emits import Emits
 from d4py.engine.failure import RAISED, Failure, describe
 from d4py.errors import UnknownPort, did_you_mean, listed
 from d4py.graph.function import FUNCTION_CALLS, FunctionPE
@@ -68,16 +69,18 @@ def _named(pe: GenericPE) -> Callable[[Any], None]:
         if not isinstance(result, dict):
             raise TypeError(f"process() returned {type(result).__name__}; it returns None or {{output: value}}")
         for port, value in result.items():
-            if port not in emits:
+            try:
+                emit = emits[port]
+            except KeyError:
                 raise UnknownPort(
                     f"PE {pe.name!r} has no output {port!r}; it has {listed(emits)}.",
                     hint=did_you_mean(port, list(emits)),
-                )
+                ) from None
             if bare_values and type(value) is GeneratorType:
                 for one in value:
-                    emits[port](one)
+                    emit(one)
             else:
-                emits[port](value)
+                emit(value)
 
     return send
 
@@ -154,7 +157,7 @@ def _patient(
     """Return a receiver that retries and quarantines. Each try gets the item as it came; writes already made are skipped."""
     state = {"made": 0, "skip": 0}
 
-    def guarded(emit: Receive) -> Receive:
+    def guarded(_output: str, emit: Receive) -> Receive:
         def write(value: Any) -> None:
             if state["skip"]:
                 state["skip"] -= 1
@@ -164,7 +167,8 @@ def _patient(
 
         return write
 
-    pe._emit = {name: guarded(emit) for name, emit in pe._emit.items()}
+    assert isinstance(pe._emit, Emits), "the PE is wired"
+    pe._emit = pe._emit.wrapped(guarded)
     send, read = emission(pe), count.read[port]
     straight, process = bare(pe) or sinks(pe), pe.process
     call = calling(pe) if straight else lambda value: process({port: value})

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from d4py.engine.emits import Emits
 from d4py.engine.failure import OWN
 
 if TYPE_CHECKING:
@@ -47,14 +48,17 @@ class Refusal:
 @contextmanager
 def dropped(pe: GenericPE) -> Iterator[None]:
     """Drop what a PE writes: an instance that begins again from a checkpoint wrote it before."""
-    emits = dict(pe._emit)
-    pe._emit.update(dict.fromkeys(emits, _drop))
+    emits = pe._emit
+    assert isinstance(emits, Emits), "the PE is wired"
+    before, other = dict(emits), emits.other
+    emits.replace(_drop)
     try:
         yield
     finally:
-        for output, emit in emits.items():
-            if pe._emit[output] is _drop:  # not what refuses it, since a moment ago
-                pe._emit[output] = emit
+        if all(emit is _drop for emit in emits.values()):  # not what refuses it, since a moment ago
+            emits.clear()
+            emits.update(before)
+            emits.other = other
 
 
 def _drop(_value: Any) -> None:

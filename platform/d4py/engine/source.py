@@ -9,6 +9,7 @@ from itertools import islice
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from d4py.engine.emits import Emits
 from d4py.engine.failure import RAISED, Failure, StopSource, describe
 from d4py.engine.receiver import bare, emission
 from d4py.graph.pe import ConsumerPE, GenericPE, IterativePE, ProducerPE
@@ -91,9 +92,10 @@ class Source:
         self._tries = 0
         self.seconds = 0.0  # that its steps took, without waiting for readers
         self._count = circuit.counts[instance.rank]
-        self._emits = dict(pe._emit)
+        assert isinstance(pe._emit, Emits), "the PE is wired"
+        self._emits = pe._emit
         if self._is_root():
-            pe._emit = {name: self._counted(emit) for name, emit in pe._emit.items()}
+            pe._emit = pe._emit.wrapped(self._counted)
         self._send = emission(pe)
         written = None if pe.live or pe.inputconnections or circuit.debug else twin(pe)
         self._twin = written.function if written else None
@@ -324,9 +326,7 @@ class Source:
         self._tries = 0
         self._last = seconds
 
-    def _counted(self, emit: Callable[[Any], None]) -> Callable[[Any], None]:
-        port = next(name for name, known in self._emits.items() if known is emit)
-
+    def _counted(self, port: str, emit: Callable[[Any], None]) -> Callable[[Any], None]:
         def write(value: Any) -> None:
             self.writes += 1
             if self.writes <= self.skip:

@@ -56,6 +56,7 @@ class GenericPE:
     # What a class may promise or ask for; each can also be set on an object.
     stateless: ClassVar[bool] = False
     readonly: ClassVar[bool] = False
+    undeclared_outputs: ClassVar[bool] = False  # whether it may write on outputs that it does not declare
     live: bool = False
     replay: str = "rerun"
     on_error: str = "fail"

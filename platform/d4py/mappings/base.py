@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from d4py.mappings.outcome import Outcome
     from d4py.plan import Plan
     from d4py.plan.costs import Costs
+    from d4py.plan.layout import Assignment
     from d4py.runs import Folder, State
     from d4py.runs.board import Board
 
@@ -43,6 +44,7 @@ class Options:
     fuse: bool = True
     checkpoint: float | None = None  # seconds between checkpoints; None: 10, then at most 3 % of the time
     restarts: int = 3
+    assignment: Assignment | None = None  # what runs where, where that is decided already
     window: int | None = None  # items of credit per channel, for tests
     debug: bool = False  # detect values changed after they were written
 

@@ -157,7 +157,7 @@ def _resumed(
             hint="Continue all the same with --accept-changes.",
         )
     set_policies(workflow.graph, description["on_error"])
-    kept = Options(**description["options"])
+    kept = Options(**{**description["options"], "assignment": None})  # the plan is kept
     settled = settled_options(
         engine,
         processes or kept.processes,

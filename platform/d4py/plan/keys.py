@@ -40,7 +40,11 @@ def stable_hash(key: object) -> int:
         return mixed
     if key is None:
         return _mixed(3)
-    if isinstance(key, frozenset):
+    if isinstance(key, list):
+        return stable_hash(tuple(key))
+    if isinstance(key, dict):
+        return _mixed(sum(stable_hash(item) for item in key.items()) ^ 9)
+    if isinstance(key, (frozenset, set)):
         return _mixed(sum(stable_hash(part) for part in key) ^ 5)
     return _rarer(key)
 
@@ -96,9 +100,8 @@ class Partitioner(Generic[T]):
             return self.known[key]
         except KeyError:
             pass
-        except TypeError:
-            stable_hash(key)  # says which type it is
-            raise
+        except TypeError:  # a list, say: it has a hash here, which need not be remembered
+            return self.targets[partition_of(key) * len(self.targets) // PARTITIONS]
         if len(self.known) >= _REMEMBERED:
             self.known.clear()
         target = self.known[key] = self.targets[partition_of(key) * len(self.targets) // PARTITIONS]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from d4py.errors import PlanError
@@ -15,7 +16,7 @@ from d4py.plan.costs import joining as joining_of
 from d4py.plan.plan import VERSION, Cell, Instance, Plan, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from d4py.graph.graph import Connection, WorkflowGraph
     from d4py.plan.costs import Costs
@@ -25,13 +26,34 @@ MOST_CHANNELS = 1 << 24  # a plan counts them; both ends of each keep a state
 _Copy = tuple[str, int]  # PE id, instance number
 
 
-def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True, measured: Costs | None = None) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What runs where, as somebody else has decided. By PE id.
+
+    instances: how many each PE has. partitions: PEs whose n-th instances share a process, each partition with processes of its own while there
+    are enough; none where each instance has its own.
+    """
+
+    instances: Mapping[str, int]
+    partitions: Sequence[Sequence[str]] = ()
+
+
+def layout(
+    graph: WorkflowGraph,
+    processes: int,
+    *,
+    fuse: bool = True,
+    measured: Costs | None = None,
+    assignment: Assignment | None = None,
+) -> Plan:
     """Lay a flat graph out on N processes.
 
     What costs less to run together is fused, where the costs are known. Where they are not, one-to-one chains are fused when there are more
-    instances than processes.
+    instances than processes. assignment: decides instead how many instances there are and which share a process.
     """
     order = ordered(graph)
+    if assignment is not None:
+        return _assigned(graph, order, processes, assignment, fuse=fuse)
     allocation = allocate(graph, processes)
     counts, notes = allocation.counts, allocation.notes
     _bounded(graph, counts)
@@ -48,6 +70,28 @@ def layout(graph: WorkflowGraph, processes: int, *, fuse: bool = True, measured:
     groups = _groups(order, counts, joined)
     loads = [sum(costs[name].seconds / counts[name] if name in costs else 0.0 for name, _ in group) for group in groups]
     return _plan(graph, order, counts, groups, joined, _places(groups, processes, loads), processes, notes)
+
+
+def _assigned(
+    graph: WorkflowGraph, order: list[GenericPE], processes: int, assignment: Assignment, *, fuse: bool
+) -> Plan:
+    """Lay a graph out as it was assigned; of a partition, one-to-one chains are fused."""
+    counts = dict(assignment.instances)
+    _bounded(graph, counts)
+    partition_of = {name: index for index, names in enumerate(assignment.partitions) for name in names}
+    joined = [
+        edge
+        for edge in (_one_to_one(graph, counts) if fuse and partition_of else ())
+        if partition_of[_pe(edge.writer).id or ""] == partition_of[_pe(edge.reader).id or ""]
+    ]
+    groups = _groups(order, counts, joined)
+    if not partition_of:
+        places = _places(groups, processes)
+    else:
+        sizes = [counts[names[0]] for names in assignment.partitions]
+        starts = [0, *accumulate(sizes)]
+        places = [(starts[partition_of[group[0][0]]] + group[0][1]) % processes for group in groups]
+    return _plan(graph, order, counts, groups, joined, places, processes, ())
 
 
 def layout_whole(graph: WorkflowGraph) -> Plan:

@@ -78,7 +78,7 @@ class Multi(Mapping):
 
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """N processes; instances share them where there are more."""
-        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs)
+        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs, assignment=options.assignment)
         check(len({cell.process for cell in plan.cells}))
         return plan
 

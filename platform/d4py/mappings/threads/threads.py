@@ -51,7 +51,7 @@ class Threads(Mapping):
 
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """As many instances as N processes would have."""
-        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs)
+        plan = layout(graph, options.processes, fuse=options.fuse, measured=costs, assignment=options.assignment)
         if len(plan.channels) > _MOST_CHANNELS:
             raise PlanError(
                 f"The plan has {len(plan.channels):,} channels, too many for one process: {_MOST_CHANNELS:,} are the most.",
