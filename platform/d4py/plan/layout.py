@@ -124,7 +124,7 @@ def placed(plan: Plan, processes: int) -> Plan:
         [(plan.instances[rank].pe, plan.instances[rank].number) for rank in cell.instances] for cell in plan.cells
     ]
     places = _places(groups, processes)
-    cells = tuple([cell._replace(process=place) for cell, place in zip(plan.cells, places, strict=True)])
+    cells = tuple([replace(cell, process=place) for cell, place in zip(plan.cells, places, strict=True)])
     return replace(plan, processes=processes, cells=cells)
 
 

@@ -18,7 +18,7 @@ VERSION = 3
 PARTITIONS = 256  # of the keys of a group-by; a keyed PE can have at most as many instances
 
 
-class Instance(NamedTuple):  # as are cells: there may be a million, and a frozen dataclass takes five times as long to make
+class Instance(NamedTuple):  # there may be a million: a frozen dataclass takes five times as long to make
     """One running copy of a PE: number `number` of `of`. `rank` is unique in the plan."""
 
     rank: int
@@ -33,7 +33,8 @@ class Instance(NamedTuple):  # as are cells: there may be a million, and a froze
         return self.pe if self.of == 1 else f"{self.pe}[{self.number}]"
 
 
-class Cell(NamedTuple):
+@dataclass(slots=True)  # not frozen, for the same reason
+class Cell:
     """Instances that run as one, depth first: what has a thread, a state and a part in each checkpoint.
 
     Instances are in the order of the graph, writers first. A cell with roots is a source, unless something feeds it.
