@@ -44,6 +44,7 @@ SUITES = (
     Suite(name="faults", budget=360, test=300),
     Suite(name="cli", budget=240, test=60),
     Suite(name="errors", budget=240, test=60),
+    Suite(name="compat", budget=180, test=60),
     Suite(name="flagship", budget=360, test=180),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),

@@ -7,10 +7,14 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 from d4py.errors import D4pyError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "Run": {
@@ -51,12 +55,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    return guarded(partial(dispatch, list(sys.argv[1:] if argv is None else argv)))
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Make a call that is all of this program; return its exit code, and tell every error in one line."""
     open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = call()
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -110,7 +119,9 @@ def dispatch(argv: list[str]) -> int:
             f"There is no {kind} {name!r}.", hint=did_you_mean(name, NAMES) or "d4py help lists the commands."
         )
     from d4py.cli.parser import parser_of
+    from d4py.compat import finder
 
+    finder.install()  # workflows may import dispel4py
     command = importlib.import_module(f"d4py.cli.{name}")
     try:
         args = parser_of(name, command).parse_args(rest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from d4py.graph.graph import WorkflowGraph
 from d4py.graph.parameters import call_configure, set_on_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,15 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
     return Source(name=name.rpartition(".")[2], kind="module", target=name, variable=chosen, parameters=given)
 
 
-def load(source: Source) -> Workflow:
-    """Run the module of a workflow and return its flat graph with parameters set."""
+def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str] | None = None) -> Workflow:
+    """Run the module of a workflow and return its flat graph with parameters set.
+
+    choose: which of the module's graphs it is, where the source does not name one; it is named from then on.
+    """
     toml = _toml(source)
     module, digest = _run_file(source) if source.kind == "file" else _import(source)
+    if choose is not None and source.variable is None:
+        source = replace(source, variable=choose(_graphs(module)))
     parameters = {**_declared(toml, source), **source.parameters}
     graph = _graph(module, source, parameters)
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
@@ -208,7 +213,7 @@ def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> Wo
 
 
 def _chosen(module: ModuleType, source: Source) -> WorkflowGraph:
-    graphs = {name: value for name, value in vars(module).items() if isinstance(value, WorkflowGraph)}
+    graphs = _graphs(module)
     if source.variable is not None:
         if source.variable not in graphs:
             raise LoadError(
@@ -231,6 +236,10 @@ def _chosen(module: ModuleType, source: Source) -> WorkflowGraph:
             hint=f"Choose one: {source.target}:{names[0]}.",
         )
     return graphs[next(iter(tops.values()))]
+
+
+def _graphs(module: ModuleType) -> dict[str, WorkflowGraph]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, WorkflowGraph)}
 
 
 def _toml(source: Source) -> Mapping[str, Any]:

@@ -65,9 +65,14 @@ def run(
     observers: Sequence[Observer] = (),
     check: bool = True,
     alone: bool = False,
+    own: bool = True,
     **options: Any,
 ) -> Result:
-    """Run a workflow here and wait. check: raise WorkflowFailed where a PE failed. alone: this process does nothing else. options: the fields of `Options`."""
+    """Run a workflow here and wait.
+
+    check: raise WorkflowFailed where a PE failed. alone: this process does nothing else. own: leave the PEs of a graph as they are, and run
+    copies. options: the fields of `Options`.
+    """
     engine = get(mapping)
     if isinstance(workflow, str):
         workflow = load(find(workflow, parameters=parameters))
@@ -77,7 +82,8 @@ def run(
     set_policies(workflow.graph, on_error)
     warnings = check_graph(workflow.graph, [name for name, value in calls.items() if isinstance(value, list)])
     settled = settled_options(engine, processes, options)
-    workflow = replace(workflow, graph=_own_copy(workflow.graph))
+    if own:
+        workflow = replace(workflow, graph=_own_copy(workflow.graph))
     plan = engine.layout(workflow.graph, settled, costs.recall(workflow))
     name = run_id or new_id()
     data = _pickled_calls(calls)

@@ -33,15 +33,13 @@ def stable_hash(key: object) -> int:
         return _mixed(zlib.crc32(raw) ^ (len(raw) << 32) ^ 1)
     if isinstance(key, numbers.Number):
         return _mixed(0 if key != key else hash(key) & _MASK)  # noqa: PLR0124 - only NaN differs from itself
-    if isinstance(key, tuple):
+    if isinstance(key, (tuple, list)):
         mixed = len(key) + 7
         for part in key:
             mixed = _mixed(mixed * 31 + stable_hash(part))
         return mixed
     if key is None:
         return _mixed(3)
-    if isinstance(key, list):
-        return stable_hash(tuple(key))
     if isinstance(key, dict):
         return _mixed(sum(stable_hash(item) for item in key.items()) ^ 9)
     if isinstance(key, (frozenset, set)):

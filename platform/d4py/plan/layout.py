@@ -88,7 +88,7 @@ def _assigned(
     if not partition_of:
         places = _places(groups, processes)
     else:
-        sizes = [counts[names[0]] for names in assignment.partitions]
+        sizes = [max(counts[name] for name in names) for names in assignment.partitions]
         starts = [0, *accumulate(sizes)]
         places = [(starts[partition_of[group[0][0]]] + group[0][1]) % processes for group in groups]
     return _plan(graph, order, counts, groups, joined, places, processes, ())
@@ -187,7 +187,7 @@ def _plan(
             index,
             instances=tuple([first[name] + number for name, number in group]),
             process=places[index],
-            stateless=all([stateless[name] for name, _ in group]),
+            stateless=all(stateless[name] for name, _ in group),
             source=group[0][0] in roots,
         )
         for index, group in enumerate(groups)

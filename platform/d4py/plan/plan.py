@@ -76,9 +76,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", Channels(self.instances, self.routes))
-        ranks = {
-            first.pe: range(first.rank, first.rank + first.of) for first in self.instances if first.number == 0
-        }
+        ranks = {first.pe: range(first.rank, first.rank + first.of) for first in self.instances if first.number == 0}
         object.__setattr__(self, "_ranks", ranks)
 
     def instances_of(self, pe: str) -> tuple[Instance, ...]:

@@ -119,6 +119,7 @@ class Nursery:
     def _load(self, order: Load) -> None:
         self.load = order
         sys.path[:] = order.path
+        sys.meta_path[:0] = order.finders
         try:
             if order.source is None:
                 self.graph = pickle.loads(order.pickled)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ class Load(NamedTuple):
     digest: str
     plan: Plan  # by value: the file of the run's folder may be written anew by a resume elsewhere
     path: list[str]
+    finders: list[Any]  # of modules that are not found by their path
     folder: str
     on_error: dict[str, str]
     terms: Terms

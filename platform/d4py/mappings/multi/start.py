@@ -98,6 +98,7 @@ def load_order(enactment: Enactment) -> Load:
         digest=workflow.digest,
         plan=enactment.plan,
         path=list(sys.path),
+        finders=[finder for finder in sys.meta_path if getattr(finder, "travels", False)],
         folder=str(enactment.folder.path),
         on_error={pe.id or "": str(pe.on_error) for pe in workflow.graph.pes},
         terms=enactment.terms,

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program `dispel4py`, and `python -m d4py.compat`: the old command line, and scripts that run workflows from Python."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d4py.cli.main import guarded, tell
+from d4py.compat import finder
+from d4py.errors import LoadError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.mappings import Result
+
+USAGE = """usage: dispel4py MAPPING WORKFLOW [-n N] [-s] [-i N | -d JSON | -f FILE] [-a NAME]
+
+Runs a workflow of dispel4py's with d4py. MAPPING is simple, multi, mpi, redis or storm; WORKFLOW a module or a file.
+python -m d4py.compat SCRIPT.py ... runs a script that imports dispel4py. See d4py help for all that d4py can do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the old command, or a script; return the exit code."""
+    return guarded(partial(dispatch, list(sys.argv[1:] if argv is None else argv)))
+
+
+def dispatch(argv: list[str]) -> int:
+    """Run what the arguments name."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else UsageError.exit_code
+    finder.install()
+    if argv[0].endswith(".py"):
+        return script(argv)
+    from d4py.compat import command
+
+    try:
+        return command.run(argv, _tell)
+    except SystemExit as end:  # --help
+        return int(end.code or 0)
+
+
+def script(argv: list[str]) -> int:
+    """Run a script as Python would."""
+    if not Path(argv[0]).is_file():
+        raise LoadError(f"There is no file {argv[0]!r}.", hint="Give the script's path.")
+    sys.argv = argv
+    sys.path[0] = str(Path(argv[0]).resolve().parent)
+    runpy.run_path(argv[0], run_name="__main__")
+    return 0
+
+
+def _tell(result: Result) -> None:
+    """Say how a run ended that did not end well."""
+    from d4py.cli.summary import hint_of, name_of, tell_failure
+
+    if result.exit_code == 3:
+        tell_failure(result)
+    else:
+        tell(hint_of(result, name_of(result)) or result.error)
