@@ -49,6 +49,7 @@ class Contestant:
     settings: tuple[str, ...] = ()  # further parameters of the workflow: name=value
     options: tuple[str, ...] = ()  # further arguments
     known: bool = False  # it ran before, so that d4py knows what its PEs cost
+    unchanged: bool = False  # it runs stream-d4py's file as it is, by the old command
     watched: bool = False  # on a terminal, with metrics that are fetched every second
     part: float = 1.0  # of the items: who is slow does fewer; ratios are of rates
     label: str = ""

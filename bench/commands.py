@@ -22,6 +22,10 @@ def command(case: Case, contestant: Contestant, peers: Mapping[str, Path], *, it
         if case.kind is Kind.START:
             return [sys.executable, "-c", "pass"]
         return [sys.executable, str(WORKLOADS / "loop.py"), case.workload]
+    if contestant.unchanged:
+        file = str(WORKLOADS / f"{case.workload}_stream_d4py.py")
+        number = [] if contestant.alone else ["-n", str(contestant.processes)]
+        return [str(Path(sys.executable).with_name("dispel4py")), contestant.mapping, file, *number]
     if contestant.system == OURS:
         return _ours(case, contestant, items)
     programs, name = peers[contestant.system], contestant.system.lower().replace("-", "_")

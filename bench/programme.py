@@ -47,6 +47,17 @@ def ours(
     )
 
 
+def unchanged(mapping: str, processes: int, faster: float) -> Contestant:
+    return Contestant(
+        system=OURS,
+        mapping=mapping,
+        processes=processes,
+        label="dispel4py's file unchanged",
+        unchanged=True,
+        goals=(least("over stream-d4py", faster),),
+    )
+
+
 def tasking(style: str, processes: int, workers: int, *goals: Goal) -> Contestant:
     return Contestant(
         system=OURS,
@@ -81,6 +92,8 @@ CHAIN = Case(
         ours("multi", "functions", least("share", 0.6, 0.9), processes=2, known=True),
         ours("multi", "functions", least("share", 0.2, 0.4), processes=4, fused=False),
         ours("multi", "classes", least("share", 0.2, 0.4), processes=4, fused=False),
+        unchanged("simple", 1, 2),
+        unchanged("multi", 4, 5),
     ),
 )
 
@@ -104,6 +117,8 @@ KEYED = Case(
         ours("multi", "classes", least("share", 0.25, 0.45), processes=4),
         ours("multi", "merge", least("share", 0.5, 0.8), processes=2),
         ours("multi", "merge", least("share", 0.5, 0.8), processes=4),
+        unchanged("simple", 1, 2),
+        unchanged("multi", 4, 5),
     ),
 )
 
@@ -127,6 +142,8 @@ ARRAYS = Case(
         ours("multi", "functions", least("GB/s", 8, 12), processes=2),
         ours("multi", "classes", least("GB/s", 8, 12), processes=2),
         ours("multi", "in place", least("GB/s", 16, 20), processes=2),
+        unchanged("simple", 1, 2),
+        unchanged("multi", 2, 5),
     ),
 )
 

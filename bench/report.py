@@ -39,7 +39,9 @@ def goals(found: Found) -> str:
     for case, scores in found:
         for score in scores:
             for goal in score.contestant.goals:
-                spread = score.figures[goal.figure]
+                spread = score.figures.get(goal.figure)
+                if spread is None:
+                    continue  # a ratio to a peer that is not here
                 cells = [
                     case.key,
                     score.contestant.name,
@@ -78,6 +80,7 @@ def aims(score: Score) -> str:
     return ", ".join(
         f"{goal.figure} {bound(goal, goal.must)}: {goal.reached(score.figures[goal.figure].median)}"
         for goal in score.contestant.goals
+        if goal.figure in score.figures
     )
 
 
@@ -127,5 +130,6 @@ def kept(score: Score) -> dict[str, Any]:
         "goals": [
             {**asdict(goal), "reached": goal.reached(score.figures[goal.figure].median)}
             for goal in score.contestant.goals
+            if goal.figure in score.figures
         ],
     }

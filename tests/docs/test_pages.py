@@ -27,7 +27,8 @@ def run_block(block: Block, environment: Path, folder: Path, home: Path) -> Iter
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
         if path.suffix == ".py":
-            yield from run_python([str(path)], block, folder, variables)
+            how = ["-m", "d4py.compat"] if "from dispel4py" in block.text else []  # as the page says
+            yield from run_python([*how, str(path)], block, folder, variables)
     elif block.language == "python" and ">>>" in block.text:
         session = folder / f"session-{block.line}.txt"
         session.write_text(block.text, encoding="utf-8")
