@@ -37,8 +37,8 @@ def command(case: Case, contestant: Contestant, peers: Mapping[str, Path], *, it
         flow = f"bench.workloads.{case.workload}_{name}:batches({contestant.settings[0]})"
         return [str(programs / "python"), "-m", module, *number, flow]
     number = ["-n", str(contestant.processes)] if not contestant.alone else []
-    file = WORKLOADS / f"{case.workload}_{name}.py"
-    return [str(programs / "dispel4py"), contestant.mapping, str(file), *number]
+    file = str(WORKLOADS / f"{case.workload}_{name}.py")
+    return [str(programs / "dispel4py"), contestant.mapping, file, *number]
 
 
 def _ours(case: Case, contestant: Contestant, items: int) -> list[str]:
