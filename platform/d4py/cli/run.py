@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.cli.parser import Namespace, Parser, port, run_id, seconds, whole
-from d4py.cli.workflow import add_inputs, add_mapping, add_workflow, inputs_of, loaded, mapping_of, policies_of
+from d4py.cli.workflow import add_inputs, add_mapping, add_workflow, begun, inputs_of, mapping_of, policies_of
 
 if TYPE_CHECKING:
     from d4py.mappings import Result
@@ -77,9 +77,7 @@ def call(args: Namespace) -> int:
     from d4py.cli.watching import Watching
     from d4py.runs import home, new_id
 
-    if args.mapping is not None:
-        mappings.get(args.mapping).prepare(args.processes)
-    workflow = loaded(args)
+    workflow = begun(args)
     mapping, processes = mapping_of(args, workflow)
     inputs = inputs_of(args)
     name = args.run_id or new_id()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli.parser import Namespace, Parser, pair, whole
@@ -82,6 +83,17 @@ def loaded(args: Namespace) -> Workflow:
     from d4py.graph.load import find, load
 
     return load(find(args.workflow, parameters=dict(args.parameters), variable=args.graph))
+
+
+def begun(args: Namespace) -> Workflow:
+    """Load the workflow that the arguments name, in a process that does nothing but run it."""
+    from d4py.mappings import get
+
+    if args.mapping is None:
+        return loaded(args)
+    engine = get(args.mapping)
+    engine.prepare(args.processes)
+    return engine.begin(args.processes, partial(loaded, args))
 
 
 def mapping_of(args: Namespace, workflow: Workflow) -> tuple[str, int | None]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py import mappings
@@ -55,8 +56,9 @@ def run(argv: Sequence[str], failed: Callable[[Result], None] | None = None) -> 
         if args.num < 1:
             raise UsageError(f"The number of processes is {args.num}.", hint="Give -n a whole number of at least 1.")
     _tell_past(args, left, how)
-    mappings.get(how.mapping).prepare(args.num)
-    workflow = utils.loaded(args.module, args.attr)
+    engine = mappings.get(how.mapping)
+    engine.prepare(args.num)
+    workflow = engine.begin(args.num, partial(utils.loaded, args.module, args.attr))
     calls = dict(processor.create_inputs(args, workflow.graph))
     began = time.monotonic()
     result = _run(workflow, how, args, calls)

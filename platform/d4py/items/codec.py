@@ -11,7 +11,7 @@ import pickle
 import struct
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from d4py.items.arrays import LARGE, formed, placed
 from d4py.items.copying import FLAT
@@ -19,10 +19,9 @@ from d4py.items.frame import Frame, Kind
 from d4py.items.sending import unsendable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from d4py.items.arrays import Form
-    from d4py.items.slots import Arena, Mapped
 
 VERSION = 1
 
@@ -54,7 +53,24 @@ class Encoded(NamedTuple):
     number: int
 
 
-def encode_frame(frame: Frame, arena: Arena | None) -> Encoded:
+class Taker(Protocol):
+    """What large buffers of a frame are put into."""
+
+    def put(self, raw: memoryview, /) -> int | None:
+        """Take a buffer; return where it is, or None where there is no room."""
+
+    def drop(self, slots: Iterable[tuple[int, int]], /) -> None:
+        """Take back places, with their bytes, of a frame that was not sent."""
+
+
+class Giver(Protocol):
+    """What has the large buffers of a frame that has come."""
+
+    def view(self, offset: int, size: int, /) -> Any:
+        """Return a buffer."""
+
+
+def encode_frame(frame: Frame, arena: Taker | None) -> Encoded:
     """Return the wire form of a frame; large buffers are put into the arena."""
     body, slots = b"", _NO_SLOTS
     if frame.kind is Kind.DATA:
@@ -95,7 +111,7 @@ def _body(frame: Frame, slots: _Slots) -> bytes:
 class _Slots:
     """The slots that a frame takes."""
 
-    def __init__(self, arena: Arena | None = None) -> None:
+    def __init__(self, arena: Taker | None = None) -> None:
         self.arena = arena
         self.offsets: list[int] = []
         self.sizes: list[int] = []
@@ -142,7 +158,7 @@ def _forms(found: tuple[Form, ...]) -> bytes:
     return pickle.dumps((None, None, None, found), protocol=5)
 
 
-def decode_frame(head: Sequence[int], body: memoryview, mapped: Mapped | None) -> Frame:
+def decode_frame(head: Sequence[int], body: memoryview, mapped: Giver | None) -> Frame:
     """Return the frame of a head and a body; its large buffers stay where they are."""
     _, _, kind, slots, channel, generation, attempt, number, first, epoch = head
     items: list[Any] = []

@@ -11,7 +11,7 @@ from d4py.engine.circuit import Terms
 from d4py.plan.layout import placed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.inputs import Calls
@@ -99,6 +99,10 @@ class Mapping(ABC):
 
     def prepare(self, processes: int | None) -> None:  # noqa: B027 - most have nothing to prepare
         """Called before the workflow is loaded, in a process that does nothing but this run."""
+
+    def begin(self, processes: int | None, load: Callable[[], Workflow]) -> Workflow:
+        """Have the workflow loaded, in each process that the run was started in; return in the one that leads it."""
+        return load()
 
     @abstractmethod
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:

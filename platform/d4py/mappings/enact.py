@@ -8,6 +8,7 @@ import os
 import pickle
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,7 @@ def run(
     copies. options: the fields of `Options`.
     """
     engine = get(mapping)
-    if isinstance(workflow, str):
-        workflow = load(find(workflow, parameters=parameters))
-    elif isinstance(workflow, WorkflowGraph):
-        workflow = of_graph(workflow)
+    workflow = engine.begin(processes, partial(_loaded, workflow, parameters))
     calls = given.resolve(workflow.graph, inputs)
     set_policies(workflow.graph, on_error)
     warnings = check_graph(workflow.graph, [name for name, value in calls.items() if isinstance(value, list)])
@@ -124,11 +122,16 @@ def resume(
     alone: bool = False,
 ) -> Result:
     """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed."""
-    _check_over(folder.state())
+    description = folder.description()
+    engine = get(mapping or description["mapping"])
+    if alone:
+        engine.prepare(processes or description["options"].get("processes"))
+    workflow = engine.begin(processes, partial(_resumable, folder, accept_changes=accept_changes))
+    processes = processes or engine.default_processes or description["options"]["processes"]
     with lock.held(folder.path) as unlocked:
-        enactment = _resumed(folder, mapping=mapping, processes=processes, accept_changes=accept_changes, alone=alone)
+        enactment = _resumed(folder, engine, workflow, processes, alone=alone)
         enactment.state.warnings += [warning for warning in unlocked if warning not in enactment.state.warnings]
-        return _enacted(get(enactment.state.mapping), replace(enactment, observers=tuple(observers)), check=check)
+        return _enacted(engine, replace(enactment, observers=tuple(observers)), check=check)
 
 
 def _check_over(state: State) -> None:
@@ -139,10 +142,14 @@ def _check_over(state: State) -> None:
         )
 
 
-def _resumed(
-    folder: Folder, *, mapping: str | None, processes: int | None, accept_changes: bool, alone: bool
-) -> Enactment:
-    """Return what goes on where a run stands. It is kept from other processes meanwhile; nothing is written yet."""
+def _loaded(workflow: WorkflowGraph | Workflow | str, parameters: Mapping_[str, Any] | None) -> Workflow:
+    if isinstance(workflow, str):
+        return load(find(workflow, parameters=parameters))
+    return of_graph(workflow) if isinstance(workflow, WorkflowGraph) else workflow
+
+
+def _resumable(folder: Folder, *, accept_changes: bool) -> Workflow:
+    """Load the workflow of a run that can go on. Raises StateError where it cannot."""
     state = folder.state()
     _check_over(state)
     commit = folder.last_commit()
@@ -153,20 +160,24 @@ def _resumed(
         raise StateError(
             f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again."
         )
-    engine = get(mapping or description["mapping"])
-    if alone:
-        engine.prepare(processes or description["options"].get("processes"))
     workflow = load(Source(**description["source"]))
     if workflow.digest != description["digest"] and not accept_changes:
         raise StateError(
             f"The code of {workflow.name!r} has changed since the run {state.run!r} began.",
             hint="Continue all the same with --accept-changes.",
         )
+    return workflow
+
+
+def _resumed(folder: Folder, engine: Mapping, workflow: Workflow, processes: int, *, alone: bool) -> Enactment:
+    """Return what goes on where a run stands. It is kept from other processes meanwhile; nothing is written yet."""
+    state, description = folder.state(), folder.description()
+    _check_over(state)
     set_policies(workflow.graph, description["on_error"])
     kept = Options(**{**description["options"], "assignment": None})  # the plan is kept
     settled = settled_options(
         engine,
-        processes or kept.processes,
+        processes,
         {name: value for name, value in asdict(kept).items() if name != "processes"},
     )
     plan = engine.place(folder.plan(), settled)

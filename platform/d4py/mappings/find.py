@@ -19,6 +19,7 @@ _BUILT_IN = {
     "simple": "d4py.mappings.simple:Simple",
     "threads": "d4py.mappings.threads:Threads",
     "multi": "d4py.mappings.multi:Multi",
+    "mpi": "d4py.mappings.mpi:Mpi",
 }
 
 

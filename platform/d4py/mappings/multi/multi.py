@@ -40,8 +40,9 @@ from d4py.mappings.multi.orders import (
     Tell,
 )
 from d4py.mappings.multi.poison import Ledger
-from d4py.mappings.multi.start import fork, forkable, limit_threads, load_order, spawn
+from d4py.mappings.multi.start import fork, forkable, load_order, spawn
 from d4py.mappings.multi.vacancies import Vacancies
+from d4py.mappings.numerics import limit_threads
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
 from d4py.plan import Plan, layout

@@ -15,6 +15,7 @@ from d4py.errors import NotPicklable
 from d4py.mappings import allocator
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.orders import Load
+from d4py.mappings.numerics import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,20 +23,12 @@ if TYPE_CHECKING:
     from d4py.graph.graph import WorkflowGraph
     from d4py.mappings.base import Enactment
 
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
 
 class Begun(NamedTuple):
     """A nursery on its way: the line to it, on which it first says `Loaded`, and what waits for its end."""
 
     line: socket.socket
     wait: Callable[[], object]
-
-
-def limit_threads() -> None:
-    """Numerical libraries are to begin with one thread: each worker has a processor to itself at best. They look once, when they are loaded."""
-    for name in _THREADS:
-        os.environ.setdefault(name, "1")
 
 
 def forkable() -> bool:
@@ -75,7 +68,7 @@ def spawn(load: Load, workers: int) -> Begun:
     mine, theirs = socket.socketpair()
     environment = dict(os.environ)
     if workers > 1:
-        for name in _THREADS:
+        for name in THREADS:
             environment.setdefault(name, "1")
     process = subprocess.Popen(
         [sys.executable, "-c", "from d4py.mappings.multi.nursery import main; main()", str(theirs.fileno())],

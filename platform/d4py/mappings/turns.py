@@ -60,6 +60,11 @@ class Turns:
             self._began = self._clock()
         return self._emptied(box)
 
+    @property
+    def due(self) -> bool:
+        """Whether something came for a cell that is not over."""
+        return any(box for cell, box in self.boxes.items() if cell not in self._ended)
+
     def glance(self, cell: int) -> Sequence[Event]:
         """Return what came in for the cell whose turn it is, without waiting; no other gets a turn."""
         self._pump(0.0)
