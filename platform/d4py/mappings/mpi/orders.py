@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from d4py.engine.circuit import Terms
     from d4py.engine.coordinator import Commit
     from d4py.engine.link import Event
+    from d4py.graph.load import Source
     from d4py.plan import Plan
 
 
@@ -19,6 +20,15 @@ class Loaded(NamedTuple):
     pes: tuple[str, ...]
     problem: str = ""
     node: str = ""
+
+
+class Served(NamedTuple):
+    """To a rank that serves: the workflow of the next order. A graph that was drawn in rank 0 comes by value."""
+
+    source: Source | None
+    pickled: bytes
+    path: list[str]
+    finders: list[Any]
 
 
 class Order(NamedTuple):
@@ -52,6 +62,10 @@ class Reported(NamedTuple):
 
 
 class Done(NamedTuple):
-    """To rank 0: all cells of a rank have ended. To each rank: so have all; exit with this code."""
+    """To rank 0: all cells of a rank have ended. To each rank: so have all."""
 
-    code: int = 0
+
+class Exit(NamedTuple):
+    """To each rank: there is nothing more to do."""
+
+    code: int

@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Line:
     def __init__(self, world: Any, lock: threading.RLock) -> None:
         self._wire = Wire(world, sizes)
         self._lock = lock
+        self._kept: deque[Any] = deque()
 
     def tell(self, rank: int, order: Any) -> None:
         """Send an order or a report."""
@@ -58,14 +60,19 @@ class Line:
         with self._lock:
             return [(one.source, codec.decode_control(one.data[HEAD.size :])) for one in self._wire.receive()]
 
-    def await_one(self) -> tuple[int, Any]:
-        """Return the next that comes. There must be one at a time."""
+    def next(self) -> Any:
+        """Return the next order that comes from rank 0."""
         nap = _NAP
-        while not (heard := self.hear()):
-            time.sleep(nap)
-            nap = min(2 * nap, _LONGEST_NAP)
-        (one,) = heard
-        return one
+        while not self._kept:
+            self._kept += [order for _, order in self.hear()]
+            if not self._kept:
+                time.sleep(nap)
+                nap = min(2 * nap, _LONGEST_NAP)
+        return self._kept.popleft()
+
+    def keep(self, order: Any) -> None:
+        """Keep an order for `next`."""
+        self._kept.append(order)
 
     @property
     def busy(self) -> bool:
@@ -122,7 +129,8 @@ class Rank:
         if not self.turns.cells:
             return
         first, *others = sorted(self.turns.cells, key=lambda cell: not self.plan.cells[cell].source)
-        signal.signal(WAKE, lambda *_: self.runners[first].interrupt() if first in self.runners else None)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(WAKE, lambda *_: self.runners[first].interrupt() if first in self.runners else None)
         threads = [
             threading.Thread(target=self._live, args=(cell,), name=f"cell-{cell}", daemon=True) for cell in others
         ]
@@ -140,7 +148,8 @@ class Rank:
             self.pump(0)
 
     def close(self) -> None:
-        """Let go of memory and files."""
+        """Let go of memory and files; every rank does."""
+        self.wire.close()
         self.board.close()
         self.scratch.cleanup()
 
@@ -186,11 +195,18 @@ class Rank:
         for _, order in self.line.hear():
             if isinstance(order, Tell):
                 self.take(order.cell, order.event)
+            else:
+                self.line.keep(order)
 
     def take(self, cell: int, event: Event) -> None:
         """Give an event to a cell. For any thread."""
         self.turns.boxes[cell].append(event)
         if isinstance(event, Drain) and self.plan.cells[cell].source:
+            self._wake()
+
+    @staticmethod
+    def _wake() -> None:
+        if signal.getsignal(WAKE) not in (signal.SIG_DFL, None):
             os.kill(os.getpid(), WAKE)
 
     def _exchange(self) -> bool:

@@ -47,6 +47,10 @@ class Wire:
         self._coming: dict[int, deque[_Coming]] = {}
         self._status = MPI.Status()
 
+    def close(self) -> None:
+        """Let go of the communicator; every rank does."""
+        self._comm.Free()
+
     @property
     def busy(self) -> bool:
         """Whether something is on its way that moves only while this rank calls MPI."""
