@@ -19,6 +19,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
+# A container's only user is root, and it has fewer processors than the tests have ranks.
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
 NO_TESTS = 5  # pytest's exit code when nothing was collected
 
 
@@ -29,6 +36,15 @@ class Suite:
     name: str
     budget: int  # seconds, the whole suite
     test: int  # seconds, one test
+    packages: tuple[str, ...] = ()  # of Debian, that it needs
+    ranks: int = 0  # of an MPI job that its tests run in, the first of them; the others serve
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What runs Python for it."""
+        if not self.ranks:
+            return (sys.executable,)
+        return ("mpiexec", "-n", str(self.ranks), sys.executable, "-m", "d4py.mappings.mpi")
 
     @property
     def folder(self) -> Path:
@@ -36,6 +52,7 @@ class Suite:
         return ROOT / "tests" / self.name.replace("-", "_")
 
 
+MPI = ("openmpi-bin", "libopenmpi3")
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
@@ -45,6 +62,8 @@ SUITES = (
     Suite(name="cli", budget=240, test=60),
     Suite(name="errors", budget=240, test=60),
     Suite(name="compat", budget=180, test=60),
+    Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
+    Suite(name="mpi", budget=360, test=120, packages=MPI),
     Suite(name="flagship", budget=360, test=180),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
@@ -93,10 +112,13 @@ def run(suite: Suite, extra: list[str]) -> Outcome:
     if not suite.folder.is_dir():
         outcome.trouble = f"there is no folder {suite.folder.relative_to(ROOT)}"
         return outcome
+    if suite.packages and subprocess.run([ROOT / "scripts" / "debian", *suite.packages], check=False).returncode:
+        outcome.trouble = "packages are missing"
+        return outcome
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         command = [
-            *(sys.executable, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
+            *(*suite.program, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
             *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
         ]
         begin = time.monotonic()
@@ -115,7 +137,7 @@ def run(suite: Suite, extra: list[str]) -> Outcome:
 def in_time(command: list[str], budget: int) -> int | None:
     """Return the command's exit code, or None when it was not done in time: then it prints its stacks and is ended."""
     with heeded():
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, env={**os.environ, **OPEN_MPI})
     try:
         return process.wait(timeout=budget)
     except subprocess.TimeoutExpired:

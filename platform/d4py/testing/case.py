@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ class Case:
     mapping: ClassVar[str]
     processes: ClassVar[int] = 3
     window: ClassVar[int | None] = None  # items of credit a channel; 1 makes frames of one item
+    python: ClassVar[tuple[str, ...]] = (sys.executable,)  # what starts a program of its own that makes a run
     not_applicable: ClassVar[Mapping[str, str]] = {}  # test -> why the mapping can't have it
 
     @pytest.fixture(autouse=True)

@@ -272,7 +272,7 @@ class Alone:
         script = case.scratch / "alone.py"
         script.write_text(_RUN)
         self.process = subprocess.Popen(
-            [sys.executable, str(script), json.dumps(given)], env=environment, start_new_session=group
+            [*case.python, str(script), json.dumps(given)], env=environment, start_new_session=group
         )
 
     def __enter__(self) -> subprocess.Popen[bytes]:
