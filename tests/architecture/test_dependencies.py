@@ -29,8 +29,8 @@ def dependencies(root: Path) -> dict[str, list[re.Match[str]]]:
     return found
 
 
-def test_the_core_needs_three_packages(dependencies: dict[str, list[re.Match[str]]]) -> None:
-    assert [line["name"] for line in dependencies["dependencies"]] == ["cloudpickle", "rich", "tomli"]
+def test_the_core_needs_four_packages(dependencies: dict[str, list[re.Match[str]]]) -> None:
+    assert [line["name"] for line in dependencies["dependencies"]] == ["cloudpickle", "networkx", "rich", "tomli"]
 
 
 def test_every_dependency_gives_its_reason(dependencies: dict[str, list[re.Match[str]]]) -> None:

@@ -11,11 +11,11 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from d4py.compat import aggregate, finder
+from d4py.compat import aggregate
 from d4py.compat.base import BasePE, CompositePE, ConsumerPE, IterativePE, ProducerPE
 from d4py.compat.core import GenericPE
 from d4py.compat.monitoring import ProcessTimingPE, Timer
@@ -246,93 +246,70 @@ def test_times_are_told(capfd: pytest.CaptureFixture[str]) -> None:
     timed = ProcessTimingPE(TestOneInOneOut())
 
     assert process_and_return(chain(source, timed), {source: 2}) == {timed.id: {"output": [1, 2]}}
-    assert f"{timed.id} (rank 1): Average processing time: " in capfd.readouterr().out
+    assert f"{timed.id}: Average processing time: " in capfd.readouterr().out
     with Timer() as timer:
         pass
     assert 0 <= timer.secs < 1
 
 
-@pytest.mark.parametrize("name", sorted(finder.MODULES))
-def test_every_name_that_is_served_can_be_imported(name: str, python: Any) -> None:
-    code = (
-        "from d4py.compat import finder; finder.install(); import importlib, sys; "
-        f"m = importlib.import_module({name!r}); assert m is sys.modules[m.__spec__.name]; print(m.__name__)"
-    )
-    told = python("-c", code)
+def test_a_pe_can_be_tested_by_itself() -> None:
+    class Writes(IterativePE):
+        def _process(self, data: int) -> int:
+            self.write("output", data)
+            return 2 * data
 
-    assert (told.code, told.out) == (0, f"d4py.compat.{finder.MODULES[name]}\n"), told.err
+    class Port:
+        data: ClassVar[list[int]] = []
+
+        def write(self, data: int) -> None:
+            self.data.append(data)
+
+    pe, other = Writes(), Writes()
+    got: list[tuple[str, int]] = []
+    pe.outputconnections["output"]["writer"] = Port()
+    vars(other)["_write"] = lambda name, data: got.append((name, data))
+
+    assert (pe.process({"input": 2}), Port.data) == ({"output": 4}, [2])
+    assert (other.process({"input": 2}), got) == ({"output": 4}, [("output", 2)])
+    with pytest.raises(D4pyError, match="outside a run"):
+        Writes().process({"input": 1})
 
 
-def test_nothing_is_called_dispel4py_where_it_is_not_asked_for(python: Any) -> None:
-    told = python("-S", "-c", "import d4py\ntry:\n import dispel4py\nexcept ImportError: print('absent')")
+def test_a_pe_has_an_id_of_its_own_before_it_is_in_a_graph_and_ports_hold_what_was_given() -> None:
+    one, other = TestOneInOneOut(), TestOneInOneOut()
 
-    assert told.out == "absent\n"
+    assert one.id != other.id
+    assert str(one.id).startswith("TestOneInOneOut")
+    assert one.inputconnections == {"input": {"name": "input"}}
+    assert one.outputconnections == {"output": {"name": "output", "type": ["number"]}}
 
 
-def test_what_is_not_ours_comes_from_a_dispel4py_on_the_path(python: Any, here: Path) -> None:
-    extra = here / "lib" / "dispel4py" / "new"
-    extra.mkdir(parents=True)
-    (extra.parent / "__init__.py").write_text("raise RuntimeError('the original is not run')\n")
-    (extra / "__init__.py").write_text("")
-    (extra / "own_mapping.py").write_text(
-        "from dispel4py.core import GenericPE\n"
-        "def process(graph, inputs, args):\n    print('mine', GenericPE.__module__, sorted(inputs.values()))\n"
-    )
+def test_flatten_opens_composites_in_place_and_a_loaded_graph_is_the_modules(here: Path, python: Any) -> None:
+    inner = CompositePE()
+    first, last = TestOneInOneOut(), TestOneInOneOut()
+    inner.connect(first, "output", last, "input")
+    inner._map_input("input", first, "input")
+    inner._map_output("output", last, "output")
+    source, sink = TestProducer(), TestOneInOneOut()
+    graph = chain(source, inner, sink)
+    ids = [first.id, last.id]
+
+    graph.flatten()
+
+    assert [node.get_contained_object() for node in graph.graph.nodes()] == [source, first, last, sink]
+    assert [first.id, last.id] == ids
+    assert process_and_return(graph, {source: 2}) == {sink.id: {"output": [1, 2]}}
     (here / "wf.py").write_text(
         "from dispel4py.workflow_graph import WorkflowGraph\n"
         "from dispel4py.examples.graph_testing.testing_PEs import TestProducer\n"
         "graph = WorkflowGraph()\ngraph.add(TestProducer())\n"
     )
+    (here / "script.py").write_text(
+        "import wf\nfrom dispel4py.utils import load_graph\n"
+        "graph = load_graph('wf')\nprint(graph is wf.graph, len(graph.graph.nodes()))\n"
+    )
 
-    told = python("-m", "d4py.compat", "dispel4py.new.own_mapping", "wf.py", "-i", "3", path=here / "lib")
-
-    assert (told.code, told.err) == (0, "")
-    assert "mine d4py.compat.core [3]" in told.out
-
-
-SCRIPT = """
-from dispel4py.base import ProducerPE, ConsumerPE
-from dispel4py.workflow_graph import WorkflowGraph
-from dispel4py.new.multi_process import process as multi
-from dispel4py.new import simple_process
-import sys
-from argparse import Namespace
-
-class Numbers(ProducerPE):
-    def _process(self, inputs):
-        return 7
-
-class Show(ConsumerPE):
-    def _process(self, value):
-        import dispel4py.core  # found in the worker, too
-        self.log('got %d of %s' % (value, dispel4py.core.GenericPE.__module__))
-
-graph = WorkflowGraph()
-numbers = Numbers()
-graph.connect(numbers, 'output', Show(), 'input')
-if __name__ == '__main__':
-    print(sys.argv[1:])
-    simple_process.process(graph, {numbers: 1})
-    multi(graph, {numbers: 2}, Namespace(num=2, simple=False))
-"""
-
-
-def test_a_script_calls_dispel4py_with_pes_of_its_own(python: Any, here: Path) -> None:
-    (here / "script.py").write_text(SCRIPT)
-
-    told = python("-m", "d4py.compat", "script.py", "a", "b")
-
-    assert (told.code, told.err) == (0, "")
-    assert "['a', 'b']" in told.out
-    assert "Inputs: {'Numbers0': 1}" in told.out
-    assert told.out.count("Show1 (rank 1): got 7 of d4py.compat.core") == 3
-
-
-def test_a_script_that_fails_ends_as_python_ends_it(python: Any, here: Path) -> None:
-    (here / "exits.py").write_text("import sys\nsys.exit(7)\n")
-
-    assert python("-m", "d4py.compat", "exits.py").code == 7
-    assert "There is no file 'absent.py'" in python("-m", "d4py.compat", "absent.py").err
+    assert python("-m", "d4py.compat", "script.py").out == "True 1\n"
 
 
 def test_a_partition_left_out_is_told() -> None:

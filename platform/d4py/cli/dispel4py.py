@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import runpy
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.cli.main import guarded, tell
 from d4py.compat import finder
-from d4py.errors import LoadError, UsageError
+from d4py.errors import D4pyError, LoadError, UsageError, WorkflowFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from d4py.mappings import Result
 
@@ -40,7 +42,7 @@ def dispatch(argv: list[str]) -> int:
     from d4py.compat import command
 
     try:
-        return command.run(argv, _tell)
+        return own(partial(command.run, argv, _tell))
     except SystemExit as end:  # --help
         return int(end.code or 0)
 
@@ -51,8 +53,31 @@ def script(argv: list[str]) -> int:
         raise LoadError(f"There is no file {argv[0]!r}.", hint="Give the script's path.")
     sys.argv = argv
     sys.path[0] = str(Path(argv[0]).resolve().parent)
-    runpy.run_path(argv[0], run_name="__main__")
-    return 0
+    return own(partial(runpy.run_path, argv[0], run_name="__main__"))
+
+
+def own(call: Callable[[], object]) -> int:
+    """Make a call of users' code; what it raises is told as Python tells it, from the first line of theirs on."""
+    try:
+        result = call()
+    except WorkflowFailed as error:
+        print(f"d4py: error: {error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    except (D4pyError, BrokenPipeError):
+        raise
+    except Exception as error:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None and ours(trace):
+            trace = trace.tb_next
+        traceback.print_exception(type(error), error, trace)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def ours(trace: TracebackType) -> bool:
+    """Whether a line is of d4py, or of what runs scripts."""
+    name = trace.tb_frame.f_code.co_filename
+    return name.startswith((str(Path(__file__).parents[1]), "<frozen ")) or name.endswith("runpy.py")
 
 
 def _tell(result: Result) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py import mappings
-from d4py.compat import processor, running, utils
+from d4py.compat import loading, processor, running
 from d4py.compat.mappings import OLD, Old, old
 from d4py.compat.provenance import tell_absent
 from d4py.errors import UsageError, did_you_mean
@@ -58,7 +58,7 @@ def run(argv: Sequence[str], failed: Callable[[Result], None] | None = None) -> 
     _tell_past(args, left, how)
     engine = mappings.get(how.mapping)
     engine.prepare(args.num)
-    workflow = engine.begin(args.num, partial(utils.loaded, args.module, args.attr))
+    workflow = engine.begin(args.num, partial(loading.loaded, args.module, args.attr))
     calls = dict(processor.create_inputs(args, workflow.graph))
     began = time.monotonic()
     result = _run(workflow, how, args, calls)
@@ -71,6 +71,7 @@ def run(argv: Sequence[str], failed: Callable[[Result], None] | None = None) -> 
 def _run(workflow: Workflow, how: Old, args: Namespace, calls: dict[str, Calls]) -> Result:
     if how.mapping == "simple":
         print(f"Inputs: {calls}", flush=True)
+        running.unranked(workflow.graph.pes, how.mapping)
         result = mappings.run(workflow, how.mapping, inputs=calls, check=False, alone=True)
         if result.exit_code in (0, 4):
             print(f"SimplePE: {running.processed(1)}")
@@ -109,16 +110,18 @@ def _run_custom(module: Any, args: Namespace, left: list[str]) -> int:
     if hasattr(module, "parse_args"):
         args = module.parse_args(left, args)
     graph, inputs = processor.load_graph_and_inputs(args)
+    began = time.monotonic()
     message = module.process(graph, inputs=inputs, args=args)
     if message:
         print(message)
+    print(f"ELAPSED TIME: {time.monotonic() - began}", flush=True)
     return 0
 
 
 def _tell_past(args: Namespace, left: list[str], how: Old) -> None:
     """Say, once each, what is done in another way now, or not at all."""
     if args.target not in (how.mapping, f"timed_{how.mapping}"):
-        _note(f"the job of {args.target} is done by d4py's {how.mapping}")
+        running.note(f"the job of {args.target} is done by d4py's {how.mapping}")
     past: list[str] = []
     provenance = args.provenance is not None or "--provenance-config" in sys.argv
     for word in left:
@@ -132,17 +135,13 @@ def _tell_past(args: Namespace, left: list[str], how: Old) -> None:
             and not option.startswith("--provenance")
             and not _number(option)
         ):
-            near = did_you_mean(option, _KNOWN)
-            _note(f"{option} is no option of dispel4py's; it is left to the workflow. {near}".rstrip())
+            near = did_you_mean(option, _KNOWN) if len(left) == 1 or option.startswith("--i") else ""
+            running.note(f"{option} is no option of dispel4py's; it is left to the workflow. {near}".rstrip())
     if past:
-        _note(f"{', '.join(dict.fromkeys(past))} {'has' if len(past) == 1 else 'have'} no meaning any more")
+        running.note(f"{', '.join(dict.fromkeys(past))} {'has' if len(past) == 1 else 'have'} no meaning any more")
     if provenance:
         tell_absent()
 
 
 def _number(word: str) -> bool:
     return word.lstrip("-").replace(".", "", 1).isdigit()
-
-
-def _note(text: str) -> None:
-    print(f"d4py: note: {text}", file=sys.stderr, flush=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
@@ -36,14 +35,14 @@ MODULES = {
     "dispel4py.new.processor": "processor",
     "dispel4py.new.simple_process": "simple_process",
     "dispel4py.provenance": "provenance",
-    "dispel4py.utils": "utils",
+    "dispel4py.utils": "loading",
     "dispel4py.visualisation": "visualisation",
     "dispel4py.workflow_graph": "workflow_graph",
 }
 
 
-class Finder(MetaPathFinder):
-    """Finds `dispel4py` and what is in it. It goes with a workflow to the processes that load it."""
+class Finder:
+    """Finds `dispel4py` and what is in it; no MetaPathFinder by birth, for importing that costs more than all of this. It goes with a workflow to the processes that load it."""
 
     travels = True
 
@@ -54,15 +53,15 @@ class Finder(MetaPathFinder):
         if not fullname.startswith(_ROOT):
             return None
         if fullname in PACKAGES:
-            spec = ModuleSpec(fullname, _Package(), is_package=True)
+            spec = ModuleSpec(fullname, _Package(), is_package=True)  # type: ignore[arg-type]
             spec.submodule_search_locations = _elsewhere(fullname)
             return spec
         if fullname in MODULES:
-            return ModuleSpec(fullname, _Alias(f"{__package__}.{MODULES[fullname]}"))
+            return ModuleSpec(fullname, _Alias(f"{__package__}.{MODULES[fullname]}"))  # type: ignore[arg-type]
         return None
 
 
-class _Package(Loader):
+class _Package:
     """An empty package."""
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -75,7 +74,7 @@ class _Package(Loader):
             module.__version__ = __version__  # type: ignore[attr-defined]
 
 
-class _Alias(Loader):
+class _Alias:
     """A module of this package under another name, too."""
 
     def __init__(self, name: str) -> None:

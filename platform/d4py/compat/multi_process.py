@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 from d4py.compat import running
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from d4py.graph.graph import WorkflowGraph
 
-Results = SimpleQueue[Any]  # (PE id, output, value), and at last STATUS_TERMINATED
+
+class Results(Queue[Any]):
+    """(PE id, output, value) of what no PE reads, and at last STATUS_TERMINATED. A queue of multiprocessing has more methods."""
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    join_thread = cancel_join_thread = close
 
 
 def parse_args(args: Sequence[str], namespace: Namespace | None = None) -> Namespace:
@@ -40,7 +47,7 @@ def enact(
         running.tell_iterations(result, calls)
         if not getattr(args, "results", False):
             return None
-        results: Results = SimpleQueue()
+        results = Results()
         for entry in result.outputs:
             results.put(tuple(entry))
         results.put(STATUS_TERMINATED)

@@ -7,7 +7,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from d4py.compat import running, utils
+from d4py.compat import loading, running
 from d4py.errors import UsageError
 from d4py.graph import inputs as given
 
@@ -29,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def create_arg_parser() -> argparse.ArgumentParser:
     """Return the parser of what all mappings take."""
-    parser = _Parser(prog="dispel4py", description="Run a workflow of dispel4py's with d4py.", allow_abbrev=False)
+    parser = _Parser(prog="dispel4py", description="Run a workflow of dispel4py's with d4py.")
     parser.add_argument("target", metavar="mapping", help="simple, multi, mpi, redis, storm ...")
     parser.add_argument("module", help="a module that draws a graph, or a file")
     parser.add_argument("-a", "--attr", metavar="NAME", help="the variable that holds the graph")
@@ -42,7 +42,7 @@ def create_arg_parser() -> argparse.ArgumentParser:
 
 def parallel_args(args: Sequence[str] | None, namespace: argparse.Namespace | None = None) -> argparse.Namespace:
     """Read what parallel mappings take: -n and -s."""
-    parser = _Parser(prog="dispel4py", allow_abbrev=False)
+    parser = _Parser(prog="dispel4py")
     parser.add_argument("-n", "--num", metavar="N", type=int, required=True, help="processes")
     parser.add_argument("-s", "--simple", action="store_true", help="let the PEs of a partition share a process")
     return parser.parse_known_args(args, namespace)[0]
@@ -65,13 +65,15 @@ def create_inputs(args: argparse.Namespace, graph: WorkflowGraph) -> Mapping[str
     inputs = get_inputs_from_arguments(args)
     if inputs:
         return running.named(graph, inputs)
+    if args.iter < 0:
+        raise UsageError(f"The number of iterations is {args.iter}.", hint="Give -i a whole number of at least 0.")
     print("Processing 1 iteration." if args.iter == 1 else f"Processing {args.iter} iterations.", flush=True)
     return running.named(graph, args.iter)
 
 
 def load_graph_and_inputs(args: argparse.Namespace) -> tuple[WorkflowGraph, Mapping[str, Any]]:
     """Load the workflow that the arguments name, and its input data."""
-    graph = utils.load_graph(args.module, args.attr)
+    graph = loading.load_graph(args.module, args.attr)
     return graph, create_inputs(args, graph)
 
 

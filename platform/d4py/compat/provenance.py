@@ -214,3 +214,18 @@ def clean_empty(d: Any) -> Any:
     if isinstance(d, dict):
         return {name: part for name, part in ((name, clean_empty(part)) for name, part in d.items()) if part}
     return d
+
+
+class NewWorkflowRun(ProvenanceType):
+    """Described a run, in dispel4py."""
+
+
+class UpdateWorkflowRun(ProvenanceType):
+    """Described a change of a run, in dispel4py."""
+
+
+def __getattr__(name: str) -> Any:
+    """Stand in for any other name of dispel4py's provenance: whoever calls it is told that nothing is recorded."""
+    if name.startswith("__"):
+        raise AttributeError(f"module 'dispel4py.provenance' has no attribute {name!r}")
+    return configure_prov_run

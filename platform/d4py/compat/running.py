@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from d4py import mappings
 from d4py.compat import allocation
+from d4py.compat.core import GenericPE
 from d4py.graph import inputs as data
-from d4py.graph.graph import WorkflowGraph
 from d4py.graph.pe import RUNTIME_ATTRIBUTES
+from d4py.mappings.multi.start import forkable
 from d4py.runs import Folder
 
 if TYPE_CHECKING:
-    from d4py.graph.load import Workflow
+    from d4py.graph.graph import WorkflowGraph
     from d4py.mappings import Result
     from d4py.plan import Plan
     from d4py.plan.layout import Assignment
@@ -29,13 +30,18 @@ _WIRING = RUNTIME_ATTRIBUTES & {"_emit", "_logger", "_empty", "_folder"}
 
 
 def named(graph: WorkflowGraph, inputs: Mapping[Any, Any] | int | None) -> dict[str, data.Calls]:
-    """Return what each PE of a flat graph is called with, by id. Where a name fits several PEs, the first gets the data."""
-    if isinstance(inputs, Mapping):
-        by_name = {pe.name: pe.id for pe in reversed(graph.pes)}
-        ids = {pe.id for pe in graph.pes}
-        by_id = {name if name in ids else by_name.get(name, name): calls for name, calls in inputs.items()}
-        return data.resolve(graph, by_id)
-    return data.resolve(graph, inputs)
+    """Return what each PE of a flat graph is called with, by id.
+
+    Where a name fits several PEs, the first gets the data. Of the roots that get none, those without inputs are called once.
+    """
+    if not isinstance(inputs, Mapping):
+        return data.resolve(graph, inputs)
+    by_name = {pe.name: pe.id for pe in reversed(graph.pes)}
+    ids = {pe.id for pe in graph.pes}
+    by_id = {name if name in ids else by_name.get(name, name): calls for name, calls in inputs.items()}
+    calls = data.resolve(graph, by_id)
+    given = {getattr(name, "id", name) for name in by_id}
+    return calls | {pe.id or "": 0 for pe in graph.roots() if pe.inputconnections and pe.id not in given}
 
 
 def assigned(graph: WorkflowGraph, processes: int, *, partitioned: bool = False) -> Assignment:
@@ -90,14 +96,33 @@ def outputs_of(result: Result) -> dict[str, dict[str, list[Any]]]:
 
 
 @contextmanager
-def run_here(
-    graph: WorkflowGraph | Workflow, mapping: str, calls: Mapping[str, data.Calls], **options: Any
-) -> Iterator[Result]:
-    """Run a graph of the caller's, PEs and all, and give the result; nothing is left of the run afterwards."""
+def run_here(graph: WorkflowGraph, mapping: str, calls: Mapping[str, data.Calls], **options: Any) -> Iterator[Result]:
+    """Run a graph of the caller's, PEs and all, and give the result; nothing is left of the run afterwards.
+
+    Workers are forked from this process where that can be: they see it as it is.
+    """
+    if mapping == "multi" and not forkable():
+        note("this program has threads, so its workers load the workflow anew: they do not see what it has changed")
+    unranked(graph.pes, mapping)
     with TemporaryDirectory(prefix="d4py-") as folder:
         try:
-            yield mappings.run(graph, mapping, inputs=calls, run_dir=Path(folder) / "run", own=False, **options)
+            run = Path(folder) / "run"
+            yield mappings.run(graph, mapping, inputs=calls, run_dir=run, own=False, alone=True, **options)
         finally:
-            for pe in graph.pes if isinstance(graph, WorkflowGraph) else ():
+            for pe in graph.pes:
                 for name in _WIRING:
                     vars(pe).pop(name, None)
+                if isinstance(pe, GenericPE):
+                    pe._rest()
+
+
+def unranked(pes: Iterable[Any], mapping: str) -> None:
+    """Let PEs log as dispel4py has them: with their rank, but on simple."""
+    for pe in pes:
+        if isinstance(pe, GenericPE):
+            pe._ranked = mapping != "simple"
+
+
+def note(text: str) -> None:
+    """Tell something that is not as it was."""
+    print(f"d4py: note: {text}", file=sys.stderr, flush=True)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from d4py.compat import running
+from d4py.graph.graph import WorkflowGraph
 from d4py.graph.pe import GenericPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from d4py.graph.graph import WorkflowGraph
 
 Outputs = dict[str, dict[str, list[Any]]]
 
@@ -42,7 +42,7 @@ def process_and_return(
     inputs: by PE, id or name, a number of iterations or a list of `{input: value}`. resultmappings: by PE id the outputs to return instead,
     also of those that a PE reads. Raises WorkflowFailed where a PE raised.
     """
-    graph = workflow.flatten()
+    graph = _apart(workflow.flatten())
     calls = running.named(graph, inputs)
     wanted = (
         None
@@ -52,6 +52,7 @@ def process_and_return(
     collectors = _collect(graph, wanted or ())
     with running.run_here(graph, "simple", calls) as result:
         outputs = running.outputs_of(result)
+    print(f"SimplePE: {running.processed(1)}")
     for collector in collectors:
         values = outputs.pop(collector.id or "", {}).get("output")
         if values is not None:
@@ -60,6 +61,15 @@ def process_and_return(
         return outputs
     kept = {pe: {name: values for name, values in own.items() if (pe, name) in wanted} for pe, own in outputs.items()}
     return {pe: own for pe, own in kept.items() if own}
+
+
+def _apart(graph: WorkflowGraph) -> WorkflowGraph:
+    """Return a graph of the same PEs, to which others can be added."""
+    apart = WorkflowGraph()
+    for pe in graph.pes:
+        apart.add(pe)
+    apart.connections = list(graph.connections)
+    return apart
 
 
 def _collect(graph: WorkflowGraph, wanted: Collection[tuple[Any, str]]) -> list[_Collector]:
@@ -78,7 +88,6 @@ def process(workflow: WorkflowGraph, inputs: Mapping[Any, Any], args: Any = None
     """Run a graph; print what it was given and what no PE reads."""
     print(f"Inputs: { {getattr(pe, 'id', pe): calls for pe, calls in inputs.items()} }")
     outputs = process_and_return(workflow, inputs, resultmappings)
-    print(f"SimplePE: {running.processed(1)}")
     print(f"Outputs: {outputs}", flush=True)
 
 

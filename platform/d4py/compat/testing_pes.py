@@ -7,6 +7,7 @@ import random
 import time
 from typing import Any
 
+from d4py.compat.base import ConsumerPE, IterativePE, ProducerPE
 from d4py.compat.core import GenericPE
 
 
@@ -41,6 +42,19 @@ class NumberProducer(GenericPE):
         self.counter += 1
         for number in range(self.numIterations):
             self.write("output", f"{self.counter}:{number}")
+
+
+class IntegerProducer(ProducerPE):
+    """Writes the numbers from `start`, below `limit`, each iteration."""
+
+    def __init__(self, start: int, limit: int) -> None:
+        ProducerPE.__init__(self)
+        self.start = start
+        self.limit = limit
+
+    def _process(self, inputs: Any) -> None:
+        for number in range(self.start, self.limit):
+            self.write("output", number)
 
 
 class TestMultiProducer(GenericPE):
@@ -159,6 +173,22 @@ class WordCounter(GenericPE):
         word = inputs["input"][0]
         self.mywords[word] = self.mywords.get(word, 0) + 1
         return {"output": [word, self.mywords[word]]}
+
+
+class TestIterative(IterativePE):
+    """Returns what it gets."""
+
+    __test__ = False
+
+    def _process(self, data: Any) -> Any:
+        return data
+
+
+class PrintDataConsumer(ConsumerPE):
+    """Prints what it gets."""
+
+    def _process(self, data: Any) -> None:
+        print(data)
 
 
 class ProvenanceLogger(GenericPE):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ from d4py.graph.pe import GenericPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+FROM_CONNECTION = "from_connection"
+TO_CONNECTION = "to_connection"
+DIRECTION = "direction"
 
 
 class WorkflowNode:
@@ -69,13 +75,22 @@ class WorkflowGraph(own.WorkflowGraph):
             from_node._add_output(from_connection)
         super().connect(from_node, from_connection, to_node, to_connection)
 
-    def flatten(self) -> own.WorkflowGraph:
-        """Return the same graph with every composite replaced by what is in it, and the partitions that were set on it."""
+    def flatten(self) -> WorkflowGraph:
+        """Replace every composite by what is in it, here; return the graph. What no mapping knows is left out, and said so."""
         flat = super().flatten()
-        for name in ("partitions", "numprocesses"):
-            if name in vars(self):
-                setattr(flat, name, vars(self)[name])
-        return flat
+        known = self._all_nodes()
+        self.nodes, self.connections = list(flat.nodes), list(flat.connections)
+        self.objToNode = {pe: known.get(pe) or _node(pe) for pe in flat.pes}
+        for pe in flat.pes:
+            for port in pe.inputconnections.values():
+                _known_grouping(pe, port)
+        return self
+
+    def _all_nodes(self) -> dict[own.Node, WorkflowNode]:
+        nodes = dict(self.objToNode)
+        for graph in self._graphs():
+            nodes |= getattr(graph, "objToNode", {})
+        return nodes
 
     @property
     def graph(self) -> Any:
@@ -113,6 +128,23 @@ class WorkflowGraph(own.WorkflowGraph):
                 if edge.reader is pe:
                     types[edge.input] = edge.writer.get_output_types()[edge.output]  # type: ignore[union-attr]
             pe.set_input_types(types)  # type: ignore[attr-defined]
+
+
+def _node(pe: GenericPE) -> WorkflowNode:
+    """Return a node for a PE that has its id already."""
+    name, number = pe.id, WorkflowNode.node_counter
+    node = WorkflowNode(pe)
+    pe.id, WorkflowNode.node_counter = name, number
+    return node
+
+
+def _known_grouping(pe: GenericPE, port: dict[str, Any]) -> None:
+    """Let an input that is grouped as nobody knows be shuffled, as dispel4py does."""
+    grouping = port.get("grouping")
+    if grouping is None or isinstance(grouping, (list, tuple)) or grouping in ("all", "global", "shuffle", "none"):
+        return
+    del port["grouping"]
+    print(f"d4py: note: PE {pe.id!r} is grouped by {grouping!r}, which nobody knows: it is shuffled", file=sys.stderr)
 
 
 def draw(graph: own.WorkflowGraph) -> str:

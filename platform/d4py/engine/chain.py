@@ -32,6 +32,7 @@ class Gives(Enum):
     """What the call of a stage gives."""
 
     RESULT = "result"  # a value; None for nothing; or a generator of values, which go the general way
+    VALUE = "value"  # None, or one value, whatever it is
     WRITTEN = "written"  # a value, or NOTHING
     MANY = "many"  # a generator of values
     END = "end"  # nothing: a sink

@@ -95,8 +95,7 @@ class Circuit:
         """From now on each write of a PE raises this."""
         refusal = Refusal(unwind)
         for pe in self.pes.values():
-            if isinstance(pe._emit, Emits):
-                pe._emit.replace(refusal.write)
+            Emits.of(pe).replace(refusal.write)
 
     def _wire(self, instance: Instance) -> None:
         pe = self.pes[instance.rank]
@@ -106,7 +105,7 @@ class Circuit:
             output: self._emit(instance, output, [route for route in leaving if route.output == output])
             for output in pe.outputconnections
         }
-        pe._emit = Emits(emits, partial(self._undeclared, instance) if pe.undeclared_outputs else None)
+        pe._emit = Emits(emits, partial(self._undeclared, instance) if pe.undeclared_ports else None)
         for route in self.plan.routes:
             if route.grouping == "merge" and route.writer == instance.pe and instance.number > 0:
                 self.merging[instance.rank] = self._lane(
@@ -164,7 +163,7 @@ class Circuit:
             return stage(output=output, call=MethodType(written.function, pe), gives=_GIVES[written.writes], emit=None)
         if not bare(pe):
             return None
-        gives = Gives.MANY if streams(pe) else Gives.RESULT
+        gives = Gives.MANY if streams(pe) else Gives.RESULT if pe.unpacks else Gives.VALUE
         return stage(output="output", call=calling(pe), gives=gives, emit=pe._emit["output"])
 
     def _emit(self, instance: Instance, output: str, routes: Sequence[Route]) -> Receive:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from d4py.graph.pe import GenericPE
 
 Emit = Callable[[Any], None]
 
@@ -16,6 +19,12 @@ class Emits(dict[str, Emit]):
         """other: makes what takes the values of an output that is not declared; without it there is none."""
         super().__init__(emits)
         self.other = other
+
+    @staticmethod
+    def of(pe: GenericPE) -> Emits:
+        """Return those of a PE that is wired."""
+        assert isinstance(pe._emit, Emits)
+        return pe._emit
 
     def __missing__(self, output: str) -> Emit:
         if self.other is None:

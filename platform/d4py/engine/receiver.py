@@ -42,6 +42,12 @@ def emission(pe: GenericPE) -> Callable[[Any], None]:
     if sinks(pe):
         return lambda _result: None
     if bare(pe):
+        if not pe.unpacks:
+
+            def send_whole(result: Any) -> None:
+                emits["output"](result)
+
+            return send_whole
 
         def send(result: Any) -> None:
             if type(result) is GeneratorType:
@@ -58,10 +64,10 @@ def emission(pe: GenericPE) -> Callable[[Any], None]:
 def _named(pe: GenericPE) -> Callable[[Any], None]:
     """Return what sends a result `{port: value}`, or a generator of such."""
     emits = pe._emit
-    bare_values = isinstance(pe, (IterativePE, ProducerPE))
+    bare_values = isinstance(pe, (IterativePE, ProducerPE)) and pe.unpacks
 
     def send(result: Any) -> None:
-        if type(result) is GeneratorType:
+        if type(result) is GeneratorType and pe.unpacks:
             for part in result:
                 if part is not None:
                     send(part)
@@ -108,6 +114,8 @@ def bare(pe: GenericPE) -> bool:
 
 def streams(pe: GenericPE) -> bool:
     """Whether each call of `_process` gives a generator."""
+    if not pe.unpacks:
+        return False
     call: Any = pe.function if isinstance(pe, FunctionPE) and type(pe)._process in FUNCTION_CALLS else type(pe)._process
     return isinstance(call, FunctionType) and bool(call.__code__.co_flags & CO_GENERATOR)
 
@@ -167,8 +175,7 @@ def _patient(
 
         return write
 
-    assert isinstance(pe._emit, Emits), "the PE is wired"
-    pe._emit = pe._emit.wrapped(guarded)
+    pe._emit = Emits.of(pe).wrapped(guarded)
     send, read = emission(pe), count.read[port]
     straight, process = bare(pe) or sinks(pe), pe.process
     call = calling(pe) if straight else lambda value: process({port: value})

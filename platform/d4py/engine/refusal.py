@@ -48,8 +48,7 @@ class Refusal:
 @contextmanager
 def dropped(pe: GenericPE) -> Iterator[None]:
     """Drop what a PE writes: an instance that begins again from a checkpoint wrote it before."""
-    emits = pe._emit
-    assert isinstance(emits, Emits), "the PE is wired"
+    emits = Emits.of(pe)
     before, other = dict(emits), emits.other
     emits.replace(_drop)
     try:

@@ -262,10 +262,10 @@ class Runner(Hooks):
             for source in self.sources:
                 if source.pe.live:
                     source.stop()
-        self.turn += 1
         waiting = [source for source in self.sources if not source.exhausted]
         if waiting:
             source = waiting[self.turn % len(waiting)]
+            self.turn += 1
             eager = source.slow
             if eager:
                 self.cutter.eager(True)

@@ -92,10 +92,9 @@ class Source:
         self._tries = 0
         self.seconds = 0.0  # that its steps took, without waiting for readers
         self._count = circuit.counts[instance.rank]
-        assert isinstance(pe._emit, Emits), "the PE is wired"
-        self._emits = pe._emit
+        self._emits = Emits.of(pe)
         if self._is_root():
-            pe._emit = pe._emit.wrapped(self._counted)
+            pe._emit = self._emits.wrapped(self._counted)
         self._send = emission(pe)
         written = None if pe.live or pe.inputconnections or circuit.debug else twin(pe)
         self._twin = written.function if written else None
@@ -226,12 +225,12 @@ class Source:
             self.done = self.total  # nothing feeds it
             return
         if self._last >= _LONG and not self.pe.stateless and not self._seeks():
-            self.boundary = pickle.dumps(self.pe.snapshot(), protocol=5)
+            self.boundary = self._kept()
         self.writes = 0
         self.calling = True
         began = self.clock()
         result = self._result(inputs)
-        if isinstance(result, GeneratorType):
+        if isinstance(result, GeneratorType) and (self.pe.unpacks or self._twin is not None):
             self._stream = result
             self._quantum = 1
             return
@@ -239,13 +238,21 @@ class Source:
             self._send(result)
         self._ended(self.clock() - began)
 
+    def _kept(self) -> bytes | None:
+        """Return the state before a long call; nothing where it cannot be kept: such a run takes no checkpoints."""
+        try:
+            return pickle.dumps(self.pe.snapshot(), protocol=5)
+        except Exception:
+            return None
+
     def _result(self, inputs: dict[str, Any]) -> Any:
         pe = self.pe
         if self._twin is not None:
             return self._twin(pe, inputs)
         if isinstance(pe, ProducerPE) and type(pe).process is ProducerPE.process:
             result = pe._process(inputs)
-            return result if result is None or isinstance(result, GeneratorType) else {"output": result}
+            streamed = isinstance(result, GeneratorType) and pe.unpacks
+            return result if result is None or streamed else {"output": result}
         return pe._process(inputs["input"]) if bare(pe) else pe.process(inputs)
 
     def _pull(self, stream: Iterator[Any]) -> None:
@@ -312,7 +319,7 @@ class Source:
     def _take_in(self) -> None:
         """Count the input of a call: once it is over, for until then it may be made again, by a retry or after a checkpoint in its middle."""
         if isinstance(self.calls, list) and self.pe.inputconnections:
-            for port in self.calls[self.done]:
+            for port in self._count.read.keys() & self.calls[self.done].keys():
                 self._count.given[port].n += 1
                 self._count.read[port].n += 1
 

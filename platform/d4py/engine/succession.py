@@ -104,7 +104,7 @@ def replaceable(plan: Plan, pes: Mapping[int, GenericPE]) -> frozenset[int]:
     """
     lasting = {channel.writer_cell for channel in plan.channels if plan.routes[channel.route].grouping == "merge"}
     lasting |= {channel.reader_cell for channel in plan.channels if plan.routes[channel.route].grouping == "merge"}
-    lasting |= {plan.instances[rank].cell for rank, pe in pes.items() if commits(pe) or pe.undeclared_outputs}
+    lasting |= {plan.instances[rank].cell for rank, pe in pes.items() if commits(pe) or pe.undeclared_ports}
     fed = {channel.reader_cell for channel in plan.channels}
     inside = {
         plan.cells[channel.reader_cell].process

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from d4py.graph.graph import WorkflowGraph
 
+_CALLED = ("preprocess", "process", "postprocess", "write", "log", "snapshot", "restore", "merge", "commit", "seek")
 _REPLAYS = ("rerun", "spool")
 
 
@@ -70,6 +71,9 @@ def _unprocessed(pe: GenericPE) -> list[str]:
 
 
 def _check_numbers(pe: GenericPE) -> None:
+    for name in _CALLED:
+        if name in vars(pe) and not callable(vars(pe)[name]):
+            raise GraphError(f"PE {pe.id!r} has an attribute {name!r}, which d4py calls.", hint="Give it another name.")
     number = pe.numprocesses
     if type(number) is not int or number < 1:
         raise GraphError(f"PE {pe.id!r} has numprocesses = {number!r}.", hint="Give a whole number of at least 1.")

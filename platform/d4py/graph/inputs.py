@@ -100,7 +100,7 @@ def _calls(pe: GenericPE, given: object) -> Calls:
     for number, call in enumerate(given):
         if not isinstance(call, dict):
             raise InputError(f"Input {number} of PE {pe.id!r} is {call!r:.60}.", hint="Give an object {input: value}.")
-        known = list(pe.inputconnections) or getattr(pe, "settable", None)
+        known = None if pe.undeclared_ports else list(pe.inputconnections) or getattr(pe, "settable", None)
         unknown = [port for port in call if port not in known] if known is not None else []
         if unknown:
             raise InputError(

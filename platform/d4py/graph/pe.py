@@ -56,7 +56,10 @@ class GenericPE:
     # What a class may promise or ask for; each can also be set on an object.
     stateless: ClassVar[bool] = False
     readonly: ClassVar[bool] = False
-    undeclared_outputs: ClassVar[bool] = False  # whether it may write on outputs that it does not declare
+    undeclared_ports: ClassVar[bool] = (
+        False  # whether it may write on outputs, and be given inputs, that it does not declare
+    )
+    unpacks: ClassVar[bool] = True  # whether a generator that it returns is a stream of values, not a value
     live: bool = False
     replay: str = "rerun"
     on_error: str = "fail"

@@ -7,6 +7,7 @@
 import os
 import runpy
 import sys
+from pathlib import Path
 
 from d4py.mappings.mpi.mpi import serve
 
@@ -25,7 +26,7 @@ if __name__ == "__main__":
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     elif sys.argv:
-        sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+        sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
         runpy.run_path(sys.argv[0], run_name="__main__")
     else:
         sys.exit("usage: mpiexec -n N python -m d4py.mappings.mpi SCRIPT ...")

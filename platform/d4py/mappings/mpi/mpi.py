@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,7 +23,6 @@ from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.enact import set_policies
 from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.orders import Counts, Done, Exit, Loaded, Order, Reported, Served, Tell
-from d4py.mappings.mpi.rank import Line, Rank
 from d4py.mappings.numerics import limit_threads
 from d4py.mappings.signals import caught
 from d4py.mappings.supervisor import Supervisor
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from d4py.engine.coordinator import Commit
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.load import Workflow
+    from d4py.mappings.mpi.rank import Rank
     from d4py.mappings.outcome import Outcome
     from d4py.plan.costs import Costs
 
@@ -89,17 +90,19 @@ class Job:
 
     def __init__(self, asked: int | None = None, *, serving: bool = False) -> None:
         """asked: ranks, by -n."""
-        MPI = _library()
-        self.world = MPI.COMM_WORLD
+        library = _library()
+        self.world = library.COMM_WORLD
         self.size, self.rank = self.world.Get_size(), self.world.Get_rank()
-        nodes = len(set(self.world.allgather(MPI.Get_processor_name())))
-        vendor, _ = MPI.get_vendor()
+        nodes = len(set(self.world.allgather(library.Get_processor_name())))
+        vendor, _ = library.get_vendor()
         try:
             worlds.check(worlds.World(self.rank, self.size, nodes, vendor), os.environ, asked)
         except UsageError:
             if self.rank or (self.size == 1 and not worlds.first(os.environ)):
                 sys.exit(UsageError.exit_code)  # the first says it
             raise
+        from d4py.mappings.mpi.rank import Line  # importing it begins MPI
+
         self.lock = threading.RLock()
         self.line = Line(self.world, self.lock)
         self.serving = serving
@@ -192,6 +195,8 @@ class Job:
                     sys.exit(code)
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
+        from d4py.mappings.mpi.rank import Rank
+
         set_policies(graph, order.on_error)
         with caught():  # the first rank decides what a signal to all means
             try:
@@ -280,10 +285,8 @@ class _Crew:
     def _serve(self) -> None:
         """Take in what ranks report, signals, and the time."""
         supervisor = self.supervisor
-        try:
+        with suppress(Empty):
             self._handle(*self.inbox.get(timeout=_LOOK))
-        except Empty:
-            pass
         for rank, message in self.job.line.hear():
             self._handle(rank, message)
         while self.stops:
@@ -327,9 +330,9 @@ class _Crew:
             self.supervisor.torn("A frame went missing between two ranks; resume goes on from the last checkpoint.")
             return
         policies = {pe.id or "": str(pe.on_error) for pe in self.enactment.workflow.graph.pes}
-        order = Order(
-            self.plan, str(self.enactment.folder.path), policies, self.enactment.terms, generation, start
-        )
+        order = Order(self.plan, str(self.enactment.folder.path), policies, self.enactment.terms, generation, start)
+        from d4py.mappings.mpi.rank import Rank
+
         workflow = self.enactment.workflow
         self.job.order(order, workflow)
         self.rank = Rank(self.job.world, self.job.line, self.job.lock, order, workflow.graph, self._report)

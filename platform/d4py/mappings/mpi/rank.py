@@ -279,9 +279,7 @@ class _RankLink(LocalLink):
         self.send = rank.send
         self.acknowledge = rank.acknowledge
         self.near = [
-            channel.index
-            for channel in rank.plan.channels_from(cell)
-            if rank.readers[channel.index][1] == rank.number
+            channel.index for channel in rank.plan.channels_from(cell) if rank.readers[channel.index][1] == rank.number
         ]
         self.copies = not self.near
 

@@ -96,9 +96,10 @@ class _Crew:
         self.enactment = enactment
         self.plan = enactment.plan
         self.processes = sorted({cell.process for cell in self.plan.cells})
-        self.load = load_order(enactment)
+        forked = enactment.alone and forkable()
+        self.load = load_order(enactment, forked=forked)
         # First of all: a fork copies what is open here.
-        if enactment.alone and forkable():
+        if forked:
             self.nursery, self._wait = fork(self.load, enactment.workflow.graph)
         else:
             self.nursery, self._wait = spawn(self.load, len(self.processes))
@@ -120,6 +121,7 @@ class _Crew:
     def _begin_nursery(self) -> None:
         """Begin another nursery; workers of the old one end when their line to this process closes."""
         self.lines.close()
+        self.load = load_order(self.enactment, forked=False)
         for _ in range(self.enactment.options.restarts + 1):
             self.nursery.close()
             self._wait()

@@ -118,7 +118,7 @@ class Nursery:
 
     def _load(self, order: Load) -> None:
         self.load = order
-        sys.path[:] = order.path
+        sys.argv[:], sys.path[:] = order.argv, order.path
         sys.meta_path[:0] = order.finders
         try:
             if order.source is None:

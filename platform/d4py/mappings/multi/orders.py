@@ -39,6 +39,7 @@ class Load(NamedTuple):
     plan: Plan  # by value: the file of the run's folder may be written anew by a resume elsewhere
     path: list[str]
     finders: list[Any]  # of modules that are not found by their path
+    argv: list[str]
     folder: str
     on_error: dict[str, str]
     terms: Terms

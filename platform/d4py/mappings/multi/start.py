@@ -82,16 +82,20 @@ def spawn(load: Load, workers: int) -> Begun:
     return Begun(mine, process.wait)
 
 
-def load_order(enactment: Enactment) -> Load:
-    """Return what a nursery is told. Raises NotPicklable where the graph is this program's own and cannot leave it."""
+def load_order(enactment: Enactment, *, forked: bool) -> Load:
+    """Return what a nursery is told. Raises NotPicklable where the graph is this program's own and cannot leave it.
+
+    forked: the nursery has the graph already.
+    """
     workflow = enactment.workflow
     return Load(
         source=workflow.source,
-        pickled=b"" if workflow.source else _by_value(workflow.graph),
+        pickled=b"" if workflow.source or forked else _by_value(workflow.graph),
         digest=workflow.digest,
         plan=enactment.plan,
         path=list(sys.path),
         finders=[finder for finder in sys.meta_path if getattr(finder, "travels", False)],
+        argv=list(sys.argv),
         folder=str(enactment.folder.path),
         on_error={pe.id or "": str(pe.on_error) for pe in workflow.graph.pes},
         terms=enactment.terms,

@@ -30,9 +30,9 @@ from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import ROOM, Connection
 from d4py.mappings.multi.orders import Bereft, Claim, Fork, Granted, Item, Join, Load, Place, Poison, Tell
 from d4py.mappings.multi.poison import Watchlist, digest_of
-from d4py.mappings.turns import Turns
 from d4py.mappings.supervisor import kept
 from d4py.mappings.ticker import Ticker
+from d4py.mappings.turns import Turns
 from d4py.runs import Folder
 from d4py.runs.board import Board
 

@@ -26,7 +26,12 @@ def chosen(graphs: Mapping[str, WorkflowGraph]) -> str:
 
 def loaded(graph_source: str, attr: str | None = None) -> Workflow:
     """Load a workflow as dispel4py chooses it."""
-    return load(find(graph_source, variable=attr), choose=chosen)
+    try:
+        return load(find(graph_source, variable=attr), choose=chosen)
+    except LoadError as error:
+        if graph_source.startswith("dispel4py.") and "There is no file" in error.message:
+            raise LoadError(error.message, hint="It comes with stream-d4py: pip install stream-d4py.") from None
+        raise
 
 
 def load_graph(graph_source: str, attr: str | None = None) -> WorkflowGraph:
