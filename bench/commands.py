@@ -18,6 +18,8 @@ def command(case: Case, contestant: Contestant, peers: Mapping[str, Path], *, it
     """Return the command. peers: where their programs are."""
     if case.kind is Kind.IMPORT:
         return [sys.executable, "-X", "importtime", "-c", "pass" if contestant.system == PLAIN else "import d4py"]
+    if contestant.mapping == "mpi":
+        return ["mpiexec", "-n", str(contestant.processes), *_of_a_rank(case, contestant, peers)]
     if contestant.system == PLAIN:
         if case.kind is Kind.START:
             return [sys.executable, "-c", "pass"]
@@ -39,6 +41,21 @@ def command(case: Case, contestant: Contestant, peers: Mapping[str, Path], *, it
     number = ["-n", str(contestant.processes)] if not contestant.alone else []
     file = str(WORKLOADS / f"{case.workload}_{name}.py")
     return [str(programs / "dispel4py"), contestant.mapping, file, *number]
+
+
+def _of_a_rank(case: Case, contestant: Contestant, peers: Mapping[str, Path]) -> list[str]:
+    """Return what each rank of a job runs."""
+    if contestant.system == PLAIN:
+        return [sys.executable, str(WORKLOADS / f"{case.workload}_mpi.py")]
+    theirs = str(WORKLOADS / f"{case.workload}_stream_d4py.py")
+    ranks = str(contestant.processes)
+    if contestant.unchanged:
+        return [str(Path(sys.executable).with_name("dispel4py")), "mpi", theirs, "-n", ranks]
+    if contestant.system == OURS:
+        style = ["--set", f"style={contestant.style}"]
+        program = str(Path(sys.executable).with_name("d4py"))
+        return [program, "run", str(WORKLOADS / f"{case.workload}_d4py.py"), "--mapping", "mpi", "-q", *style]
+    return [str(peers[contestant.system] / "dispel4py"), "mpi", theirs, "-n", ranks]
 
 
 def _ours(case: Case, contestant: Contestant, items: int) -> list[str]:

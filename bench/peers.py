@@ -40,7 +40,7 @@ class Peer:
 
 
 PEERS = (
-    Peer(name=STREAM, pins=("stream-d4py==2.9.1", "networkx==3.4.2", "redis==8.1.0")),
+    Peer(name=STREAM, pins=("stream-d4py==2.9.1", "networkx==3.4.2", "redis==8.1.0", "mpi4py==4.1.2")),
     Peer(name=BYTEWAX, pins=("bytewax==0.21.1",)),
     Peer(name=RAY, pins=("ray==2.60.0",), newest=13),
 )

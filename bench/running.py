@@ -21,6 +21,12 @@ from typing import Any, BinaryIO
 
 PATIENCE_S = 300
 FETCHED_S = 1.0  # between two fetches of the metrics
+# So that Open MPI runs in a container, and more ranks than processors.
+AS_ROOT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+}
 LEFT_OUT = {"PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}  # byte code is kept, as it is where users install
 
 Watch = Callable[[subprocess.Popen[bytes], Path], None]
@@ -57,7 +63,7 @@ def run(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         marks = Path(scratch) / "marks"
         variables = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-        variables |= {"BENCH_MARKS": str(marks), "XDG_STATE_HOME": scratch, **environment}
+        variables |= AS_ROOT | {"BENCH_MARKS": str(marks), "XDG_STATE_HOME": scratch, **environment}
         variables |= {"RAY_USAGE_STATS_ENABLED": "0"}
         over = threading.Event()
         if watched:

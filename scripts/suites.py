@@ -53,6 +53,7 @@ class Suite:
 
 
 MPI = ("openmpi-bin", "libopenmpi3")
+SLURM = ("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "iproute2", "iptables")
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
@@ -64,6 +65,7 @@ SUITES = (
     Suite(name="compat", budget=180, test=60),
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
+    Suite(name="slurm", budget=420, test=180, packages=(*MPI, *SLURM)),
     Suite(name="flagship", budget=360, test=180),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),

@@ -11,6 +11,7 @@ from d4py.cli.summary import run_name
 from d4py.cli.table import painted_status
 from d4py.runs import Folder, State, find
 from d4py.runs.waiting import going_on, until
+from d4py.targets.find import look_at, target_of
 
 
 def add_patience(parser: Parser) -> None:
@@ -23,9 +24,14 @@ def add_patience(parser: Parser) -> None:
 def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, State], bool]) -> int:
     """Ask, wait for the effect, say what happened. Exits 0 also where the effect is still to come: what was asked stays asked."""
     folder = find(args.run)
-    going_on(folder, what=what)
+    look, room = look_at(folder), target_of(folder)
+    going_on(folder, what=what, look=look)
     folder.request(kind)
-    state = until(folder, lambda state: effect(folder, state), timeout=args.timeout)
+    if room is not None and kind == "cancel":
+        room.cancel(folder)
+    state = until(folder, lambda state: effect(folder, state), timeout=args.timeout, look=look)
+    if room is not None and kind == "cancel":
+        room.end(folder)
     name = run_name(folder.path, folder.run_id)
     if state is None:
         print(f"{name}: asked to {kind}; it goes on, perhaps in a long call. Wait: d4py wait {name}", file=sys.stderr)

@@ -12,6 +12,7 @@ from d4py.cli.main import BROKEN_PIPE, drop_stdout
 from d4py.cli.summary import show
 from d4py.engine.failure import UNREAD
 from d4py.errors import WorkflowFailed
+from d4py.mappings.base import Followed
 
 if TYPE_CHECKING:
     from d4py.cli.parser import Namespace
@@ -26,6 +27,8 @@ def ended(start: Callable[[], Result], args: Namespace, watching: Watching) -> i
     """
     try:
         result = start()
+    except Followed:
+        raise
     except SystemExit as end:
         raise WorkflowFailed(
             f"A PE called exit({end.code}).", hint="Return from process instead; d4py cancel ends a run."

@@ -11,9 +11,10 @@ from pathlib import Path
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
 from d4py.errors import UsageError, did_you_mean, listed
-from d4py.runs import Folder, find
+from d4py.runs import Folder, Status, find
 from d4py.runs.process import alive
 from d4py.runs.waiting import sleep
+from d4py.targets.find import look_at
 
 ABOUT = "Print the logs of a run: its own, and one of each instance that has logged."
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
@@ -33,7 +34,9 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Print the logs."""
     folder = find(args.run)
-    known = dict.fromkeys(name for instance in folder.plan().instances for name in (instance.pe, instance.label))
+    begun = folder.state().status is not Status.QUEUED
+    instances = folder.plan().instances if begun else ()
+    known = dict.fromkeys(name for instance in instances for name in (instance.pe, instance.label))
     for pe in args.pes:
         if pe not in known:
             raise UsageError(f"The run has no PE {pe!r}; it has {listed(known)}.", hint=did_you_mean(pe, known))
@@ -49,11 +52,11 @@ def call(args: Namespace) -> int:
 
 def follow(folder: Folder, pes: list[str], last: int | None = None) -> None:
     """Print what is logged, as it comes, until the run is over."""
-    logs = Logs(folder, pes)
+    logs, look = Logs(folder, pes), look_at(folder)
     lines = logs.new()
     show(lines if last is None else lines[len(lines) - min(last, len(lines)) :])
     while True:
-        state = folder.state()
+        state = look()
         if state.status.over:
             until = time.monotonic() + _LAST_WORDS  # a process says how it ended after it has ended the run
             while alive(state.pid, state.pid_start, state.host) and time.monotonic() < until:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "Run": {
         "run": "run a workflow here and wait for it",
-        "submit": "start a run in the background; prints its id",
+        "submit": "start a run in the background, here or on a cluster; prints its id",
         "resume": "continue a run from its last checkpoint",
         "retry": "run the items that a run put into quarantine again",
     },
@@ -43,6 +43,7 @@ COMMANDS = {
         "prune": "delete runs that are over",
     },
     "Set up": {
+        "profile": "sites of clusters that runs are sent to",
         "doctor": "what works on this machine, and how to get the rest",
         "completion": "a script that completes commands in bash, zsh or fish",
         "help": "this, or the options of a command",

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.run import add_delivery, add_report
+from d4py.cli.summary import run_name
+from d4py.errors import StateError
 from d4py.runs import find
+from d4py.targets.find import target_of
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from d4py.mappings import Result
+    from d4py.runs import Folder
 
 ABOUT = "Continue a run that was stopped, cut off or failed, from its last checkpoint. Exits as d4py run does."
 
@@ -22,8 +28,19 @@ def options(parser: Parser) -> None:
     parser.add_argument("-m", "--mapping", metavar="NAME", help="continue on another mapping")
     parser.add_argument("-n", "--processes", metavar="N", type=whole(1), help="continue on another number of processes")
     parser.add_argument("--accept-changes", action="store_true", help="continue although the code has changed")
+    parser.add_argument("--here", action="store_true", help="continue here what was sent to a cluster")
     add_delivery(parser)
     add_report(parser)
+
+
+def again(folder: Folder, room: ModuleType) -> int:
+    """Send a run once more to where it was."""
+    state = room.state_of(folder)
+    if not state.status.over or state.exit_code == 0:
+        raise StateError(f"The run {state.run!r} is {state.status.value}.", hint=f"See d4py status {state.run}.")
+    room.resubmit(folder)
+    print(run_name(folder.path, state.run))
+    return 0
 
 
 def call(args: Namespace) -> int:
@@ -34,6 +51,9 @@ def call(args: Namespace) -> int:
     from d4py.cli.watching import Watching
 
     folder = find(args.run)
+    room = target_of(folder)
+    if room is not None and args.mapping is None and args.processes is None and not args.here:
+        return again(folder, room)
     state = folder.state()
     watching = Watching(
         args, folder=folder.path, known=lambda: Known(of_calls(pickle.loads(folder.inputs()))), output=state.output

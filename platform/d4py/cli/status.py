@@ -11,6 +11,7 @@ from d4py.cli.table import lasting, painted_status
 from d4py.errors import StateError
 from d4py.runs import Folder, State, find
 from d4py.runs.counts import Counts, published
+from d4py.targets.find import look_at, target_of
 
 ABOUT = "Show how a run is doing. Exits 0 whenever it could tell; d4py wait exits as the run did."
 
@@ -24,8 +25,9 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Print its status."""
     folder = find(args.run)
-    state = folder.state()
+    state = look_at(folder)()
     counts = counts_of(folder)
+    room = target_of(folder)
     if args.format == "json":
         print(json.dumps({**state.to_json(), "folder": str(folder.path), "counts": counts}, indent=1))
         return 0
@@ -35,6 +37,7 @@ def call(args: Namespace) -> int:
         ("workflow", state.workflow),
         ("mapping", state.mapping),
         ("status", told(state)),
+        ("job", room.told(folder) if room else ""),
         ("started", state.started.replace("T", " ").replace("Z", " UTC")),
         ("took", lasting(state.seconds) if state.ended else ""),
         ("checkpoint", str(state.epoch) if state.epoch else ""),
@@ -54,7 +57,7 @@ def call(args: Namespace) -> int:
 def told(state: State) -> str:
     """Return the status with what there is to say about it."""
     more = [f"exit code {state.exit_code}"] if state.exit_code is not None else []
-    if not state.status.over:
+    if not state.status.over and state.pid:
         more.append(f"process {state.pid} on {state.host}")
     if state.error:
         more.append(state.error)

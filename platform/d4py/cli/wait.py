@@ -9,6 +9,7 @@ from d4py.cli.table import painted_status
 from d4py.errors import StateError
 from d4py.runs import find
 from d4py.runs.waiting import until
+from d4py.targets.find import look_at
 
 ABOUT = "Wait for a run to end, and exit with its code."
 
@@ -25,7 +26,7 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Wait."""
     folder = find(args.run)
-    state = until(folder, lambda state: state.status.over, timeout=args.timeout)
+    state = until(folder, lambda state: state.status.over, timeout=args.timeout, look=look_at(folder))
     if state is None:
         raise StateError(
             f"The run {args.run!r} is not over after {args.timeout:g} s.",

@@ -49,6 +49,10 @@ class Options:
     debug: bool = False  # detect values changed after they were written
 
 
+class Followed(SystemExit):
+    """This process took part in a run that another leads, and is done."""
+
+
 class Observer(Protocol):
     """Watches a run from the supervising process."""
 

@@ -15,6 +15,7 @@ from d4py.plan.plan import Plan
 from d4py.runs import atomic
 from d4py.runs.checkpoints import Checkpoints
 from d4py.runs.state import State, Status
+from d4py.runs.submission import submission, submitted
 
 VERSION = 1
 _NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
@@ -35,8 +36,9 @@ def new_id() -> str:
 
 def find(run: str) -> Folder:
     """Return the folder of a run by its id, the start of one, or a path. Raises UnknownRun."""
+    run = run.partition("://")[2] or run  # slurm://...
     path = Path(run)
-    if "/" in run and (path / "run.json").is_file():
+    if "/" in run and _is_run(path):
         return Folder(path)
     where = home()
     known = sorted(entry.name for entry in os.scandir(where)) if where.is_dir() else []
@@ -51,7 +53,7 @@ def find(run: str) -> Folder:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "run.json").is_file()
+    return (path / "run.json").is_file() or submitted(path)
 
 
 class Folder(Checkpoints):
@@ -137,6 +139,9 @@ class Folder(Checkpoints):
         """Return the state; a run whose process is gone is `lost`."""
         from d4py.runs.process import alive
 
+        sent = None if (self.path / "state.json").exists() else submission(self.path)
+        if sent is not None:
+            return sent.state
         if self._blank("state.json"):
             return self._lost()
         data = self._json("state.json")

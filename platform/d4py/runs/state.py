@@ -15,6 +15,7 @@ _LEFT_OUT = re.compile(r"\((\d+) more are in ")
 class Status(str, Enum):
     """Where a run is in its life."""
 
+    QUEUED = "queued"  # sent somewhere, and not begun
     STARTING = "starting"
     RUNNING = "running"
     DONE = "done"
@@ -26,7 +27,7 @@ class Status(str, Enum):
     @property
     def over(self) -> bool:
         """Whether nothing will change any more by itself."""
-        return self not in (Status.STARTING, Status.RUNNING)
+        return self not in (Status.QUEUED, Status.STARTING, Status.RUNNING)
 
 
 @dataclass(slots=True)

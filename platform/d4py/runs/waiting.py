@@ -20,12 +20,19 @@ _LOOK = 0.02  # seconds between looks, at first
 _LONGEST = 0.25
 
 
-def until(folder: Folder, wanted: Callable[[State], bool], *, timeout: float | None = None) -> State | None:
-    """Return the state once it is as wanted, or the run is over; None when the time is up."""
+def until(
+    folder: Folder,
+    wanted: Callable[[State], bool],
+    *,
+    timeout: float | None = None,
+    look: Callable[[], State] | None = None,
+) -> State | None:
+    """Return the state once it is as wanted, or the run is over; None when the time is up. look: tells the state, if not the folder alone."""
+    look = look or folder.state
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = _LOOK
     while True:
-        state = folder.state()
+        state = look()
         if wanted(state) or state.status.over:
             return state
         left = _LONGEST if deadline is None else deadline - time.monotonic()
@@ -48,9 +55,9 @@ def sleep(pid: int, seconds: float) -> None:
         os.close(descriptor)
 
 
-def going_on(folder: Folder, *, what: str) -> State:
+def going_on(folder: Folder, *, what: str, look: Callable[[], State] | None = None) -> State:
     """Return the state of a run that goes on. Raises StateError, saying that it can't be asked to do `what`."""
-    state = folder.state()
+    state = (look or folder.state)()
     if state.status.over:
         raise StateError(
             f"The run {state.run!r} cannot be {what}: it is {state.status.value}.", hint=f"See d4py status {state.run}."

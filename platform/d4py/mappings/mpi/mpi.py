@@ -19,7 +19,7 @@ from d4py.engine.link import Abandon, Event, RunOver
 from d4py.errors import D4pyError, LoadError, UnknownMapping, UsageError
 from d4py.graph.load import load
 from d4py.mappings import another
-from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.base import Enactment, Followed, Guarantees, Mapping, Options
 from d4py.mappings.enact import set_policies
 from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.orders import Counts, Done, Exit, Loaded, Order, Reported, Served, Tell
@@ -99,14 +99,14 @@ class Job:
             worlds.check(worlds.World(self.rank, self.size, nodes, vendor), os.environ, asked)
         except UsageError:
             if self.rank or (self.size == 1 and not worlds.first(os.environ)):
-                sys.exit(UsageError.exit_code)  # the first says it
+                raise Followed(UsageError.exit_code)  # the first says it
             raise
         from d4py.mappings.mpi.rank import Line  # importing it begins MPI
 
         self.lock = threading.RLock()
         self.line = Line(self.world, self.lock)
         self.serving = serving
-        self.begun = self.over = False
+        self.begun = self.over = self.aborting = False
 
     def begin(self, load: Callable[[], Workflow]) -> Workflow:
         """Load on all ranks; return on the first."""
@@ -122,7 +122,7 @@ class Job:
         all_loaded = self.world.allgather(mine)
         if any(one.problem for one in all_loaded) or len({(one.digest, one.pes) for one in all_loaded}) > 1:
             if self.rank:
-                sys.exit(problem.exit_code if problem else LoadError.exit_code)
+                raise Followed(problem.exit_code if problem else LoadError.exit_code)
             raise problem or _differing(all_loaded)
         assert workflow is not None
         if self.rank:
@@ -162,7 +162,7 @@ class Job:
 
     def abort(self, code: int) -> None:
         """End all ranks when this process has said all it has to say: some do not listen."""
-        self.over = True
+        self.over = self.aborting = True
 
         def now() -> None:
             sys.stdout.flush()
@@ -183,7 +183,7 @@ class Job:
                 case Order() as order:
                     self._live(order, graph)
                 case Exit(code):
-                    sys.exit(code)
+                    raise Followed(code)
 
     def _follow(self, workflow: Workflow) -> NoReturn:
         """Live the cells of this rank, and exit as the first does."""
@@ -192,7 +192,7 @@ class Job:
                 case Order() as order:
                     self._live(order, workflow.graph)
                 case Exit(code):
-                    sys.exit(code)
+                    raise Followed(code)
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
         from d4py.mappings.mpi.rank import Rank
@@ -202,9 +202,10 @@ class Job:
             try:
                 rank = Rank(self.world, self.line, self.lock, order, graph, self._report)
                 rank.run()
+                rank.settle(lambda: False)
                 self._report(Done())
-                while not isinstance(self.line.next(), Done):
-                    pass  # events for cells that are over
+                rank.linger(lambda: self.line.waiting)
+                assert isinstance(self.line.next(), Done)
                 rank.close()
             except BaseException:
                 sys.excepthook(*sys.exc_info())
@@ -256,9 +257,11 @@ class _Crew:
             self.ready.wait()
             if self.rank is not None:
                 self.rank.run()
+                self.rank.settle(lambda: self.job.aborting)
                 self.inbox.put((0, Done()))
+                self.rank.linger(lambda: not thread.is_alive())
             thread.join()
-            if self.rank is not None:
+            if self.rank is not None and not self.job.aborting:
                 self.rank.close()
         if self.error is not None:
             self.job.abort(1)
@@ -311,10 +314,19 @@ class _Crew:
         until = time.monotonic() + _GRACE
         while len(self.done) < self.job.size and (well or time.monotonic() < until):
             self._serve()
-        if len(self.done) < self.job.size:
-            self.job.abort(3 if outcome.failure is not None else 5)
-        else:
+        if len(self.done) == self.job.size:
             self.job.done()
+            return
+        code = 3 if outcome.failure is not None else 5
+        self.job.abort(code)
+        if 0 not in self.done and self.rank is not None:
+            self.rank.break_off()
+            until = time.monotonic() + _GRACE / 2
+            while 0 not in self.done and time.monotonic() < until:
+                self._serve()
+            if 0 not in self.done:  # not even Python gets a word in: say it here
+                print(f"d4py: error: {outcome.reason}", file=sys.stderr, flush=True)
+                self.job.world.Abort(code)
 
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""

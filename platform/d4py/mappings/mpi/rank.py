@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d4py.engine.failure import describe
+from d4py.engine.failure import Abandoned, describe
 from d4py.engine.link import Acknowledged, Drain, Event, Failed, FrameArrived, Part, Report
 from d4py.engine.runner import Runner
 from d4py.engine.settlement import rooms
@@ -70,6 +70,11 @@ class Line:
                 nap = min(2 * nap, _LONGEST_NAP)
         return self._kept.popleft()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an order waits for `next`."""
+        return bool(self._kept)
+
     def keep(self, order: Any) -> None:
         """Keep an order for `next`."""
         self._kept.append(order)
@@ -123,6 +128,7 @@ class Rank:
         self.told: dict[int, tuple[int, int, int]] = {}  # counts, as rank 0 knows them
         self.next_counts = 0.0
         self.crowded = _crowded(world)
+        self.broken = False
 
     def run(self) -> None:
         """Live: the first cell in this thread, others in threads of their own."""
@@ -130,7 +136,7 @@ class Rank:
             return
         first, *others = sorted(self.turns.cells, key=lambda cell: not self.plan.cells[cell].source)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(WAKE, lambda *_: self.runners[first].interrupt() if first in self.runners else None)
+            signal.signal(WAKE, lambda *_: self._woken(first))
         threads = [
             threading.Thread(target=self._live, args=(cell,), name=f"cell-{cell}", daemon=True) for cell in others
         ]
@@ -144,8 +150,16 @@ class Rank:
                 thread.join()
         self.ticker.stop()
         self._tell_counts()
-        while self.wire.busy:  # acknowledgements, of readers that ended before their writers heard it
-            self.pump(0)
+
+    def settle(self, given_up: Callable[[], bool]) -> None:
+        """Wait until what this rank has sent has gone: what others still read, though it may mean nothing to them any more."""
+        while self.wire.busy and not given_up():
+            self.pump(_LONGEST_NAP)
+
+    def linger(self, over: Callable[[], bool]) -> None:
+        """Read what others send until all have ended."""
+        while not over():
+            self.pump(_LONGEST_NAP)
 
     def close(self) -> None:
         """Let go of memory and files; every rank does."""
@@ -203,6 +217,18 @@ class Rank:
         self.turns.boxes[cell].append(event)
         if isinstance(event, Drain) and self.plan.cells[cell].source:
             self._wake()
+
+    def _woken(self, cell: int) -> None:
+        """In the main thread, in the middle of anything: end a live source that waits for the world, or whatever goes on."""
+        if self.broken:
+            raise Abandoned
+        if cell in self.runners:
+            self.runners[cell].interrupt()
+
+    def break_off(self) -> None:
+        """End the call that the main thread is in, if Python gets to it. For another thread."""
+        self.broken = True
+        self._wake()
 
     @staticmethod
     def _wake() -> None:
@@ -263,6 +289,8 @@ class Rank:
                 start=part,
             )
             self.runners[cell].run()
+        except Abandoned:
+            pass
         except BaseException as error:
             self.report(Reported(Failed(describe(error, pe="(engine)", instance="(engine)", during="running"))))
         finally:

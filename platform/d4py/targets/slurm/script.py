@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The script of a job. Every word that comes from a user is quoted; options are words of sbatch's own command line."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d4py.targets.slurm.job import Job
+    from d4py.targets.slurm.profile import Profile
+
+# The job runs d4py, tells it when its time is nearly over, and has what is left continued.
+_SCRIPT = r"""#!/bin/bash
+# The job of the run {run}, made by d4py. It is submitted as
+#   {sbatch}
+{prologue}
+set -u
+unset SLURM_EXPORT_ENV  # else what mpiexec starts has no environment
+export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
+folder={folder}
+cd {workdir} || exit 2
+if [ -e "$folder/run.json" ]; then
+    set -- {resume}
+else
+    set -- {begin}
+fi
+cut=
+trap 'cut=1; kill -USR1 "$child" 2>/dev/null' USR1
+{launch} "$@" &
+child=$!
+wait "$child"
+while kill -0 "$child" 2>/dev/null; do wait "$child"; done
+wait "$child"
+code=$?
+if [ "$code" = 5 ] && [ -n "$cut" ]; then
+    {again}
+fi
+echo "$code" >"$folder/job/.exit.$SLURM_JOB_ID" && mv "$folder/job/.exit.$SLURM_JOB_ID" "$folder/job/exit.$SLURM_JOB_ID"
+exit "$code"
+"""
+_AGAIN = {
+    "requeue": 'scontrol requeue "$SLURM_JOB_ID"',
+    "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} "$folder/job/script" '
+    '>>"$folder/job/ids"',
+    "no": ":",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What a script is made of."""
+
+    run: str
+    folder: str
+    workdir: str
+    job: Job
+    profile: Profile
+    begin: Sequence[str]  # the words that begin the run
+    resume: Sequence[str]  # those that continue it
+    mpi: bool  # whether they are started on all ranks
+
+    @property
+    def flags(self) -> list[str]:
+        """What sbatch is told."""
+        profile = self.profile
+        stays = profile.again == "requeue"
+        return [
+            *(f"--job-name=d4py-{self.run}", f"--comment=d4py {self.run}", f"--chdir={self.folder}/job"),
+            *(f"--output={self.folder}/logs/job-%j.log", "--open-mode=append"),
+            *(f"--signal=B:USR1@{profile.margin}", f"--export={profile.export}"),
+            *(["--requeue"] if stays and "--requeue" not in profile.forbidden else []),
+            *profile.required,
+            *self.job.flags,
+        ]
+
+    @property
+    def text(self) -> str:
+        """The script."""
+        quoted = shlex.join
+        launch = quoted(self.profile.launch(self.job.ranks)) if self.mpi else "env"
+        return _SCRIPT.format(
+            run=self.run,
+            sbatch=quoted(["sbatch", *self.flags, f"{self.folder}/job/script"]).replace("\n", "?"),
+            prologue="\n".join(self.profile.prologue),
+            ranks=self.job.ranks if self.mpi else 1,
+            nodes=self.job.nodes if self.mpi else 1,
+            folder=shlex.quote(self.folder),
+            workdir=shlex.quote(self.workdir),
+            begin=quoted(self.begin),
+            resume=quoted(self.resume),
+            launch=launch,
+            again=_AGAIN[self.profile.again].format(flags=quoted(self.flags)),
+        )

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mpiexec -n N d4py run`, on each MPI: what it gives, how it fails, how it is killed, stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.mpi.conftest import ANSWER, Mpi
+
+Eventually = Callable[[Callable[[], object], str], None]
+
+
+def outputs(file: str) -> list[tuple[str, int]]:
+    """Return what a run gave."""
+    return sorted(tuple(json.loads(line)["value"]) for line in Path(file).read_text().splitlines())
+
+
+def status(folder: str) -> dict[str, Any]:
+    """Return the state of a run."""
+    from d4py.runs import Folder
+
+    return Folder(Path(folder)).state().to_json()
+
+
+def test_a_job_gives_what_one_process_gives_and_says_it_once(mpi: Mpi, here: Path) -> None:
+    told = mpi.run(mpi.command(3, "run", "wf.py", "--mapping", "mpi", "--output", "out.jsonl", "--run-dir", "r"))
+
+    assert told.returncode == 0, told.stderr
+    assert outputs("out.jsonl") == ANSWER
+    assert told.stdout.count("exit code 0") == 1
+    assert "Count            2  2,000" in told.stdout
+    assert len(list(Path().glob("rank-*"))) == 2
+    assert status("r")["mapping"] == "mpi"
+
+
+@pytest.mark.parametrize("who", ["source", "reader"])
+def test_a_pe_that_raises_ends_the_job_though_another_rank_is_in_a_long_call(who: str, mpi: Mpi, here: Path) -> None:
+    Path("bad").touch()
+    Path(f"stuck-{who}").touch()
+    began = time.monotonic()
+
+    told = mpi.run(mpi.command(3, "run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q"))
+
+    assert time.monotonic() - began < 30  # three times the promise
+    assert told.returncode == 3
+    assert "d4py: error: PE 'Count', instance Count[" in told.stderr
+    assert "ValueError: fifteen hundred" in told.stderr
+    assert 'raise ValueError("fifteen hundred")' in told.stderr
+    assert (status("r")["status"], status("r")["exit_code"]) == ("failed", 3)
+
+
+def test_a_killed_rank_ends_the_job_and_resume_goes_on_with_another_number_of_ranks(
+    mpi: Mpi, here: Path, eventually: Eventually
+) -> None:
+    words = ("--mapping", "mpi", "--set", "live=yes", "--run-dir", "r", "--checkpoint", "0.2", "-q")
+    job = mpi.start(mpi.command(3, "run", "wf.py", *words))
+    eventually(lambda: list(Path("r/commits").glob("e*.json")) and len(list(Path().glob("rank-*"))) == 2, "a commit")
+    victim = int(sorted(Path().glob("rank-*"))[-1].read_text())
+
+    os.kill(victim, signal.SIGKILL)
+    job.communicate(timeout=60)
+
+    assert job.returncode != 0
+    assert (status("r")["status"], status("r")["exit_code"]) == ("lost", 5)
+    Path("go").touch()
+    told = mpi.run(mpi.command(2, "resume", "./r", "--output", "out.jsonl", "-q"))
+    assert told.returncode == 0, told.stderr
+    assert outputs("out.jsonl") == ANSWER
+
+
+def test_usr1_makes_a_checkpoint_and_the_job_exits_5(mpi: Mpi, here: Path, eventually: Eventually) -> None:
+    job = mpi.start(mpi.command(3, "run", "wf.py", "--mapping", "mpi", "--set", "live=yes", "--run-dir", "r", "-q"))
+    eventually(lambda: len(list(Path().glob("rank-*"))) == 2, "items")
+
+    job.send_signal(signal.SIGUSR1)
+    job.communicate(timeout=60)
+
+    assert job.returncode == 5
+    assert (status("r")["status"], status("r")["exit_code"]) == ("stopped", 5)
+    Path("go").touch()
+    told = mpi.run(mpi.command(4, "resume", "./r", "--output", "out.jsonl", "-q"))
+    assert told.returncode == 0, told.stderr
+    assert outputs("out.jsonl") == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "says"),
+    [
+        (("-n", "3"), {}, "The world has 2 ranks; 3 were asked for. Give the number once"),
+        ((), {"D4PY_RANKS": "8"}, "The world has 2 ranks; 8 were asked for."),
+        ((), {"D4PY_NODES": "2"}, "The 2 ranks are on 1 of the 2 nodes that were asked for. Give --ntasks-per-node"),
+    ],
+    ids=["-n", "ranks", "nodes"],
+)
+def test_a_world_that_is_not_what_was_asked_for_is_refused_once(
+    words: tuple[str, ...], variables: dict[str, str], says: str, mpi: Mpi, here: Path
+) -> None:
+    told = mpi.run(mpi.command(2, "run", "wf.py", "--mapping", "mpi", "--run-dir", "r", *words), **variables)
+
+    assert told.returncode == 2
+    assert told.stderr.count("d4py: error: ") == 1
+    assert says in told.stderr
+    assert not Path("r/run.json").exists()
+
+
+def test_bad_input_is_told_once_and_lets_all_ranks_go(mpi: Mpi, here: Path) -> None:
+    absent = mpi.run(mpi.command(2, "run", "absent.py", "--mapping", "mpi"))
+    unknown = mpi.run(mpi.command(2, "run", "wf.py", "--mapping", "mpi", "-d", '{"Cuont": [{"input": 1}]}'))
+
+    for told, says in ((absent, "There is no file 'absent.py'"), (unknown, "Did you mean 'Count'?")):
+        assert told.returncode == 2
+        assert told.stderr.count("d4py: error: ") == 1
+        assert says in told.stderr

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run on a real Slurm of four nodes: submitted, watched, failed, cancelled, cut off, continued."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import ANSWER, Call, eventually
+
+SITE = "--profile debian-test --nodes 4 --ntasks-per-node 2 --time 10"
+
+
+def outputs(call: Call, run: str) -> list[tuple[str, int]]:
+    """Return what a run gave."""
+    lines = call(["outputs", run]).out.splitlines()
+    found = [re.search(r"\['(\w)', (\d+)\]|\('(\w)', (\d+)\)", line) for line in lines]
+    return sorted((one[1] or one[3], int(one[2] or one[4])) for one in found if one)
+
+
+def state(call: Call, run: str) -> dict[str, object]:
+    """Return the state of a run."""
+    told: dict[str, object] = json.loads(call(["status", run, "-o", "json"]).out)
+    return told
+
+
+def test_a_run_is_submitted_at_once_and_spread_over_the_nodes(call: Call) -> None:
+    sent = call(f"submit --slurm wf.py {SITE}")
+    run = sent.out.strip()
+
+    assert sent.code == 0, sent.err
+    assert re.fullmatch(r"slurm://[\w-]+", run)
+    waited = call(["wait", run])
+    status = call(["status", run])
+    logs = call(["logs", run])
+    assert waited.code == 0, logs.out
+    assert outputs(call, run) == ANSWER
+    assert re.search(r"^job +\d+", status.out, re.MULTILINE)
+    assert re.search(r"^mapping +mpi$", status.out, re.MULTILINE)
+    assert len(set(re.findall(r"on (n\d)", logs.out))) >= 2
+    assert run.removeprefix("slurm://") in call("list").out
+
+
+def test_a_pe_that_raises_fails_the_run_with_its_name(call: Call, here: Path) -> None:
+    (here / "bad").touch()
+
+    sent = call(f"submit --slurm wf.py {SITE} --wait")
+    run = sent.out.strip()
+
+    assert sent.code == 3
+    assert state(call, run)["status"] == "failed"
+    assert "ValueError: fifteen hundred" in str(state(call, run)["error"])
+    assert "PE 'Count', instance Count[" in call(["logs", run]).out
+
+
+def test_a_run_that_goes_on_is_cancelled_and_resumed(call: Call, here: Path, cluster: Cluster) -> None:
+    gate = here / "gate"
+    run = call(f"submit --slurm wf.py {SITE} --set gate={gate} --checkpoint 0.2").out.strip()
+    folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
+    eventually(lambda: list((folder / "commits").glob("e*.json")), "a checkpoint")
+    assert state(call, run)["status"] == "running"
+
+    cancelled = call(["cancel", run])
+    eventually(lambda: "d4py" not in cluster.call("squeue", "--noheader", "--format=%j"), "the job to end")
+
+    assert cancelled.code == 0
+    assert state(call, run)["status"] == "cancelled"
+    gate.touch()
+    assert call(["resume", run]).out.strip() == run.removeprefix("slurm://")
+    assert call(["wait", run]).code == 0
+    assert outputs(call, run) == ANSWER
+
+
+def test_a_job_that_waits_is_queued_and_can_be_cancelled(call: Call, cluster: Cluster) -> None:
+    cluster.call("scontrol", "update", "partition=short", "state=down")
+    try:
+        run = call("submit --slurm wf.py --profile generic --partition short").out.strip()
+        status = call(["status", run])
+        logs = call(["logs", run])
+
+        assert state(call, run)["status"] == "queued"
+        assert "pending (" in status.out
+        assert (logs.code, logs.out) == (0, "")
+        assert call(["cancel", run]).code == 0
+        assert state(call, run)["status"] == "cancelled"
+        assert call(["wait", run]).code == 5
+    finally:
+        cluster.call("scontrol", "update", "partition=short", "state=up")
+
+
+@pytest.mark.parametrize("again", ["requeue", "dependent"])
+def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
+    again: str, call: Call, here: Path, cluster: Cluster
+) -> None:
+    gate = here / "gate"
+    profiles = here / "config" / "d4py" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "mine.toml").write_text(f'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 30\n')
+    site = SITE.replace("debian-test", "mine")
+    run = call(f"submit --slurm wf.py {site} --set gate={gate}").out.strip()
+    folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
+    eventually(lambda: (folder / "state.json").exists() and state(call, run)["status"] == "running", "the run")
+    job = cluster.call("squeue", "--noheader", "--format=%i").split()[0]
+
+    cluster.call("scancel", "--signal=USR1", "--batch", job)
+    eventually(lambda: state(call, run)["status"] in ("queued", "stopped"), "the checkpoint")
+    gate.touch()
+    if again == "requeue":  # Slurm lets it wait for two minutes
+        cluster.call("scontrol", "update", f"jobid={job}", "starttime=now")
+
+    assert state(call, run)["generation"] == 1
+    eventually(lambda: state(call, run)["status"] == "done", "the end")
+    assert state(call, run)["generation"] == 2
+    assert outputs(call, run) == ANSWER
+    jobs = (folder / "job" / "ids").read_text().split() if again == "dependent" else []
+    assert len(jobs) == (again == "dependent")
+
+
+def test_a_node_that_dies_leaves_a_run_that_can_be_resumed(call: Call, here: Path, cluster: Cluster) -> None:
+    gate = here / "gate"
+    words = f"submit --slurm wf.py --profile generic --nodes 2 --ntasks-per-node 2 --time 10 --set gate={gate}"
+    run = call(f"{words} --checkpoint 0.2").out.strip()
+    folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
+    eventually(lambda: list((folder / "commits").glob("e*.json")), "a checkpoint")
+    nodes = cluster.call("squeue", "--noheader", "--format=%N").strip()
+    second = int(cluster.call("scontrol", "show", "hostnames", nodes).split()[1][1:])
+
+    cluster.kill_node(second)
+    try:
+        eventually(lambda: state(call, run)["status"] not in ("running", "starting"), "the run to end")
+        cluster.call("scancel", "--user=root")
+    finally:
+        cluster.start_node(second)
+        eventually(lambda: "idle" in cluster.states(), "nodes")
+    gate.touch()
+    here_again = call(["resume", run, "--here", "--mapping", "multi", "-n", "2", "-q"])
+
+    assert here_again.code == 0, here_again.err
+    assert outputs(call, run) == ANSWER
+
+
+def test_submitting_twice_finds_the_first(call: Call, here: Path, cluster: Cluster) -> None:
+    words = f"submit --slurm wf.py {SITE} --run-id twice"
+
+    first, second = call(words), call(words)
+
+    assert first.out == second.out == "slurm://twice\n"
+    assert call("wait twice").code == 0
+    assert len(list((here / "state/d4py/runs/twice/logs").glob("job-*.log"))) == 1
+
+
+def test_one_node_runs_the_other_mappings(call: Call) -> None:
+    for mapping in ("simple", "multi"):
+        sent = call(f"submit --slurm wf.py --profile generic --ntasks-per-node 3 --mapping {mapping} --wait")
+
+        assert sent.code == 0, sent.err
+        assert outputs(call, sent.out.strip()) == ANSWER
+
+
+def test_an_mpi_type_that_the_library_does_not_speak_is_refused_by_every_rank_and_told_once(
+    call: Call, here: Path
+) -> None:
+    profiles = here / "config" / "d4py" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "wrong.toml").write_text('launcher = ["srun", "--mpi=none"]\n')
+
+    sent = call(f"submit --slurm wf.py {SITE.replace('debian-test', 'wrong')} --run-id wrong")
+    eventually(lambda: list((here / "state/d4py/runs/wrong/job").glob("exit.*")), "the job to end")
+
+    (code,) = (here / "state/d4py/runs/wrong/job").glob("exit.*")
+    assert sent.code == 0
+    assert int(code.read_text()) != 0
+    assert not (here / "state/d4py/runs/wrong/run.json").exists()
