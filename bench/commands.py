@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.cases import OURS, PLAIN, Case, Contestant, Kind
-from bench.peers import BYTEWAX, RAY
+from bench.peers import BYTEWAX, RAY, STREAM
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKLOADS = ROOT / "bench" / "workloads"
@@ -16,30 +16,33 @@ WORKLOADS = ROOT / "bench" / "workloads"
 
 def command(case: Case, contestant: Contestant, peers: Mapping[str, Path], *, items: int) -> list[str]:
     """Return the command. peers: where their programs are."""
-    if case.kind is Kind.IMPORT:
-        return [sys.executable, "-X", "importtime", "-c", "pass" if contestant.system == PLAIN else "import d4py"]
     if contestant.mapping == "mpi":
         return ["mpiexec", "-n", str(contestant.processes), *_of_a_rank(case, contestant, peers)]
+    if case.kind is Kind.IMPORT:
+        return [sys.executable, "-X", "importtime", "-c", "pass" if contestant.system == PLAIN else "import d4py"]
     if contestant.system == PLAIN:
         if case.kind is Kind.START:
             return [sys.executable, "-c", "pass"]
         return [sys.executable, str(WORKLOADS / "loop.py"), case.workload]
-    if contestant.unchanged:
-        file = str(WORKLOADS / f"{case.workload}_stream_d4py.py")
-        number = [] if contestant.alone else ["-n", str(contestant.processes)]
-        return [str(Path(sys.executable).with_name("dispel4py")), contestant.mapping, file, *number]
-    if contestant.system == OURS:
+    if contestant.system == OURS and not contestant.unchanged:
         return _ours(case, contestant, items)
-    programs, name = peers[contestant.system], contestant.system.lower().replace("-", "_")
-    if contestant.system == RAY:
-        return [str(programs / "python"), str(WORKLOADS / f"{case.workload}_{name}.py")]
-    if contestant.system == BYTEWAX:
+    return _theirs(case, contestant, peers)
+
+
+def _theirs(case: Case, contestant: Contestant, peers: Mapping[str, Path]) -> list[str]:
+    """Return the command of a peer, or ours with a file of stream-d4py's as it is."""
+    system = STREAM if contestant.unchanged else contestant.system
+    programs = Path(sys.executable).parent if contestant.unchanged else peers[system]
+    name = system.lower().replace("-", "_")
+    file = str(WORKLOADS / f"{case.workload}_{name}.py")
+    if system == RAY:
+        return [str(programs / "python"), file]
+    if system == BYTEWAX:
         module = "bytewax.testing" if contestant.processes > 1 else "bytewax.run"
         number = ["-p", str(contestant.processes)] if contestant.processes > 1 else []
         flow = f"bench.workloads.{case.workload}_{name}:batches({contestant.settings[0]})"
         return [str(programs / "python"), "-m", module, *number, flow]
     number = ["-n", str(contestant.processes)] if not contestant.alone else []
-    file = str(WORKLOADS / f"{case.workload}_{name}.py")
     return [str(programs / "dispel4py"), contestant.mapping, file, *number]
 
 
@@ -47,15 +50,11 @@ def _of_a_rank(case: Case, contestant: Contestant, peers: Mapping[str, Path]) ->
     """Return what each rank of a job runs."""
     if contestant.system == PLAIN:
         return [sys.executable, str(WORKLOADS / f"{case.workload}_mpi.py")]
-    theirs = str(WORKLOADS / f"{case.workload}_stream_d4py.py")
-    ranks = str(contestant.processes)
-    if contestant.unchanged:
-        return [str(Path(sys.executable).with_name("dispel4py")), "mpi", theirs, "-n", ranks]
-    if contestant.system == OURS:
-        style = ["--set", f"style={contestant.style}"]
-        program = str(Path(sys.executable).with_name("d4py"))
-        return [program, "run", str(WORKLOADS / f"{case.workload}_d4py.py"), "--mapping", "mpi", "-q", *style]
-    return [str(peers[contestant.system] / "dispel4py"), "mpi", theirs, "-n", ranks]
+    if contestant.system != OURS or contestant.unchanged:
+        return _theirs(case, contestant, peers)
+    style = ["--set", f"style={contestant.style}"]
+    program = str(Path(sys.executable).with_name("d4py"))
+    return [program, "run", str(WORKLOADS / f"{case.workload}_d4py.py"), "--mapping", "mpi", "-q", *style]
 
 
 def _ours(case: Case, contestant: Contestant, items: int) -> list[str]:

@@ -53,7 +53,16 @@ class Suite:
 
 
 MPI = ("openmpi-bin", "libopenmpi3")
-SLURM = ("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "iproute2", "iptables")
+SLURM = (
+    "slurmctld",
+    "slurmd",
+    "slurm-client",
+    "slurm-wlm-basic-plugins",
+    "munge",
+    "iproute2",
+    "iptables",
+    "libpmix-dev",
+)
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def eventually() -> Iterator[Callable[[Callable[[], object], str], None]]:
+def eventually() -> Callable[[Callable[[], object], str], None]:
     """Wait for something."""
 
     def wait(condition: Callable[[], object], what: str) -> None:
@@ -134,4 +134,4 @@ def eventually() -> Iterator[Callable[[Callable[[], object], str], None]]:
             assert time.monotonic() < until, f"waited for {what}"
             time.sleep(0.02)
 
-    yield wait
+    return wait

@@ -62,7 +62,7 @@ def test_a_killed_rank_ends_the_job_and_resume_goes_on_with_another_number_of_ra
     words = ("--mapping", "mpi", "--set", "live=yes", "--run-dir", "r", "--checkpoint", "0.2", "-q")
     job = mpi.start(mpi.command(3, "run", "wf.py", *words))
     eventually(lambda: list(Path("r/commits").glob("e*.json")) and len(list(Path().glob("rank-*"))) == 2, "a commit")
-    victim = int(sorted(Path().glob("rank-*"))[-1].read_text())
+    victim = int(max(Path().glob("rank-*")).read_text())
 
     os.kill(victim, signal.SIGKILL)
     job.communicate(timeout=60)

@@ -40,6 +40,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
+EnforcePartLimits=ALL
 SchedulerParameters=sched_interval=2,bf_interval=5,batch_sched_delay=0
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -74,7 +75,7 @@ class Cluster:
         munge = ("munged", "-F", "--force", f"--socket={self.root}/munge.sock", f"--key-file={key}")
         files = (f"--pid-file={self.root}/munged.pid", f"--log-file={self.root}/munged.log")
         self._start("munged", *munge, *files, f"--seed-file={self.root}/munge.seed")
-        self._await(lambda: (self.root / "munge.sock").exists(), "munge")
+        self._await((self.root / "munge.sock").exists, "munge")
         self._network()
         self._start("slurmctld", "slurmctld", "-D", "-c", "-f", str(self.root / "slurm.conf"))
         self._await(self._answers, "slurmctld")

@@ -77,6 +77,11 @@ def cluster() -> Iterator[Cluster]:
             slurm.down()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> None:
+    """The cluster's daemons are children of these tests, and a test may start a node anew."""
+
+
 @pytest.fixture
 def here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that all nodes see, with a workflow in it."""

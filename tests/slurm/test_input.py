@@ -105,7 +105,7 @@ def test_nothing_of_a_name_or_an_argument_is_read_by_a_shell(tmp_path: Path, mon
     chance = random.Random("hostile")
     pieces = NASTY.split("|")
     launcher = tmp_path / "note"
-    launcher.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" >>words\nprintf '\\n\\0' >>words\n")
+    launcher.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" >>words\nprintf 'END\\1\\0' >>words\n")
     launcher.chmod(0o755)
     expected, scripts = [], []
     for number in range(1000):
@@ -119,6 +119,6 @@ def test_nothing_of_a_name_or_an_argument_is_read_by_a_shell(tmp_path: Path, mon
     (tmp_path / "all").write_text("SLURM_JOB_ID=1\n" + "\n".join(f"(\n{text}\n)" for text in scripts))
     subprocess.run(["bash", "all"], cwd=tmp_path, capture_output=True, timeout=100, check=False)
 
-    told = [words.split("\0")[:-1] for words in (tmp_path / "words").read_text().split("\n\0")[:-1]]
+    told = [words.split("\0")[:-1] for words in (tmp_path / "words").read_text().split("END\1\0")[:-1]]
     assert [words[3:] for words in told] == expected
     assert not list(tmp_path.rglob("HACKED"))

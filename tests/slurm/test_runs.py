@@ -103,16 +103,19 @@ def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
     run = call(f"submit --slurm wf.py {site} --set gate={gate}").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
     eventually(lambda: (folder / "state.json").exists() and state(call, run)["status"] == "running", "the run")
-    job = cluster.call("squeue", "--noheader", "--format=%i").split()[0]
+    job = json.loads((folder / "submission.json").read_text())["jobs"][-1]
 
     cluster.call("scancel", "--signal=USR1", "--batch", job)
     eventually(lambda: state(call, run)["status"] in ("queued", "stopped"), "the checkpoint")
     gate.touch()
-    if again == "requeue":  # Slurm lets it wait for two minutes
-        cluster.call("scontrol", "update", f"jobid={job}", "starttime=now")
+
+    def done() -> bool:
+        if again == "requeue":  # Slurm lets it wait for two minutes
+            cluster.call("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
+        return state(call, run)["status"] == "done"
 
     assert state(call, run)["generation"] == 1
-    eventually(lambda: state(call, run)["status"] == "done", "the end")
+    eventually(done, "the end")
     assert state(call, run)["generation"] == 2
     assert outputs(call, run) == ANSWER
     jobs = (folder / "job" / "ids").read_text().split() if again == "dependent" else []

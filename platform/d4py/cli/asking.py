@@ -32,7 +32,7 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     state = until(folder, lambda state: effect(folder, state), timeout=args.timeout, look=look)
     if room is not None and kind == "cancel":
         room.end(folder)
-    name = run_name(folder.path, folder.run_id)
+    name = run_name(folder.path, look().run)
     if state is None:
         print(f"{name}: asked to {kind}; it goes on, perhaps in a long call. Wait: d4py wait {name}", file=sys.stderr)
     elif state.status.over:

@@ -28,6 +28,9 @@ def options(parser: Parser) -> None:
     parser.add_argument("-m", "--mapping", metavar="NAME", help="continue on another mapping")
     parser.add_argument("-n", "--processes", metavar="N", type=whole(1), help="continue on another number of processes")
     parser.add_argument("--accept-changes", action="store_true", help="continue although the code has changed")
+    parser.add_argument(
+        "--gone", action="store_true", help="whoever had the run on another host is known to be gone: its job is over"
+    )
     parser.add_argument("--here", action="store_true", help="continue here what was sent to a cluster")
     add_delivery(parser)
     add_report(parser)
@@ -52,7 +55,9 @@ def call(args: Namespace) -> int:
 
     folder = find(args.run)
     room = target_of(folder)
-    if room is not None and args.mapping is None and args.processes is None and not args.here:
+    if room is not None and args.here and room.state_of(folder).status.over:
+        args.gone = True
+    if room is not None and args.mapping is None and args.processes is None and not (args.here or args.gone):
         return again(folder, room)
     state = folder.state()
     watching = Watching(
@@ -65,6 +70,7 @@ def call(args: Namespace) -> int:
             mapping=args.mapping,
             processes=args.processes,
             accept_changes=args.accept_changes,
+            gone=args.gone,
             observers=watching.observers,
             check=False,
             alone=True,

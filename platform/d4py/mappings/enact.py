@@ -117,25 +117,29 @@ def resume(
     mapping: str | None = None,
     processes: int | None = None,
     accept_changes: bool = False,
+    gone: bool = False,
     observers: Sequence[Observer] = (),
     check: bool = True,
     alone: bool = False,
 ) -> Result:
-    """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed."""
+    """Continue a run from its last checkpoint. Raises StateError if it still runs, is done, or its code has changed.
+
+    gone: the process that had it, on another host, is known to be no more.
+    """
     description = folder.description()
     engine = get(mapping or description["mapping"])
     if alone:
         engine.prepare(processes or description["options"].get("processes"))
-    workflow = engine.begin(processes, partial(_resumable, folder, accept_changes=accept_changes))
+    workflow = engine.begin(processes, partial(_resumable, folder, accept_changes=accept_changes, gone=gone))
     processes = processes or engine.default_processes or description["options"]["processes"]
     with lock.held(folder.path) as unlocked:
-        enactment = _resumed(folder, engine, workflow, processes, alone=alone)
+        enactment = _resumed(folder, engine, workflow, processes, alone=alone, gone=gone)
         enactment.state.warnings += [warning for warning in unlocked if warning not in enactment.state.warnings]
         return _enacted(engine, replace(enactment, observers=tuple(observers)), check=check)
 
 
-def _check_over(state: State) -> None:
-    if not state.status.over:
+def _check_over(state: State, *, gone: bool) -> None:
+    if not state.status.over and not (gone and state.host != process.here()):
         raise StateError(
             f"The run {state.run!r} is still running (process {state.pid}).",
             hint=f"Wait for it: d4py wait {state.run}.",
@@ -148,10 +152,10 @@ def _loaded(workflow: WorkflowGraph | Workflow | str, parameters: Mapping_[str, 
     return of_graph(workflow) if isinstance(workflow, WorkflowGraph) else workflow
 
 
-def _resumable(folder: Folder, *, accept_changes: bool) -> Workflow:
+def _resumable(folder: Folder, *, accept_changes: bool, gone: bool) -> Workflow:
     """Load the workflow of a run that can go on. Raises StateError where it cannot."""
     state = folder.state()
-    _check_over(state)
+    _check_over(state, gone=gone)
     commit = folder.last_commit()
     if commit is not None and commit.final and state.status is Status.DONE:
         raise StateError(f"The run {state.run!r} is complete.", hint=f"Its results: d4py outputs {state.run}.")
@@ -169,10 +173,12 @@ def _resumable(folder: Folder, *, accept_changes: bool) -> Workflow:
     return workflow
 
 
-def _resumed(folder: Folder, engine: Mapping, workflow: Workflow, processes: int, *, alone: bool) -> Enactment:
+def _resumed(
+    folder: Folder, engine: Mapping, workflow: Workflow, processes: int, *, alone: bool, gone: bool
+) -> Enactment:
     """Return what goes on where a run stands. It is kept from other processes meanwhile; nothing is written yet."""
     state, description = folder.state(), folder.description()
-    _check_over(state)
+    _check_over(state, gone=gone)
     set_policies(workflow.graph, description["on_error"])
     kept = Options(**{**description["options"], "assignment": None})  # the plan is kept
     settled = settled_options(

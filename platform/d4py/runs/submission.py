@@ -30,6 +30,7 @@ class Submission:
     jobs: list[str] = field(default_factory=list)  # ids, the newest last
     options: dict[str, Any] = field(default_factory=dict)  # of the job
     cancelled: bool = False  # before it began
+    generation: int = 0  # that the newest job was sent to begin; the state of an older one is of the past
     version: int = 1
 
     def write(self, folder: Path) -> None:

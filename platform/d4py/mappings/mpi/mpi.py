@@ -99,7 +99,7 @@ class Job:
             worlds.check(worlds.World(self.rank, self.size, nodes, vendor), os.environ, asked)
         except UsageError:
             if self.rank or (self.size == 1 and not worlds.first(os.environ)):
-                raise Followed(UsageError.exit_code)  # the first says it
+                raise Followed(UsageError.exit_code) from None  # the first says it
             raise
         from d4py.mappings.mpi.rank import Line  # importing it begins MPI
 
@@ -325,7 +325,7 @@ class _Crew:
             while 0 not in self.done and time.monotonic() < until:
                 self._serve()
             if 0 not in self.done:  # not even Python gets a word in: say it here
-                print(f"d4py: error: {outcome.reason}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"d4py: error: {outcome.reason}\n")
                 self.job.world.Abort(code)
 
     def tell(self, cell: int, event: Event) -> None:

@@ -38,11 +38,16 @@ class Watcher:
     def state(self) -> State:
         """Return the state of the run."""
         state = self._folder.state()
-        if state.status.over and state.status is not Status.STOPPED:
+        sent = submission(self._folder.path)
+        past = sent is not None and state.generation < sent.generation
+        if state.status.over and state.status is not Status.STOPPED and not past:
             return state
         if time.monotonic() - self._asked >= _EACH:
             self._asked = time.monotonic()
             self._name = _name(jobs_of(self._folder))
+        if past and self._name in (*_WAITING, *_ALIVE):
+            state.status, state.exit_code, state.error = Status.QUEUED, None, ""
+            return state
         return _judged(self._folder, state, self._name)
 
 

@@ -55,7 +55,7 @@ def script_of(
         job=job,
         profile=site,
         begin=[*program, "run", f"--run-id={run}", f"--run-dir={folder}", f"--mapping={mapping}", *more, *words],
-        resume=[*program, "resume", f"--mapping={mapping}", *more, str(folder)],
+        resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, str(folder)],
         mpi=mpi,
     )
 
@@ -87,6 +87,7 @@ def resubmit(folder: Folder) -> str:
     assert sent is not None
     flags = (folder.path / "job" / "flags").read_text(encoding="utf-8").split("\0")
     sent.jobs.append(_sbatch(flags, folder.path / "job" / "script"))
+    sent.generation = folder.state().generation + 1
     sent.write(folder.path)
     return sent.jobs[-1]
 
@@ -105,6 +106,8 @@ def _send(script: Script, sent: Submission) -> None:
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
         ) from None
     known = job_of(f"d4py-{script.run}")  # it was sent, and whoever sent it died before it was noted
+    if known is None:
+        call("sbatch", "--test-only", *script.flags, str(room / "script"))  # else what can never start waits for ever
     sent.jobs.append(known or _sbatch(script.flags, room / "script"))
     sent.write(path)
 
