@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
-from functools import partial
 
 from bench.cases import OURS, PLAIN, Case, Contestant, Goal, Kind
 from bench.peers import BYTEWAX, RAY, STREAM
+from bench.ranks import on_ranks
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -148,34 +147,6 @@ ARRAYS = Case(
         unchanged("simple", 1, 2),
         unchanged("multi", 2, 5),
     ),
-)
-
-
-def on_ranks(key: str, ranks: int, over: float) -> Case:
-    """Return a case of the mapping mpi beside stream-d4py's, on the same MPI."""
-    base = {"chain": CHAIN, "keyed": KEYED, "arrays": ARRAYS}[key]
-    faster = least("over stream-d4py", over)
-    bare = (Contestant(system=PLAIN, mapping="mpi", processes=ranks, label="bare mpi4py"),) if key == "arrays" else ()
-    goals = (faster, least("share", 0.6)) if bare else (faster,)
-    mpi = partial(Contestant, mapping="mpi", processes=ranks)
-    return replace(
-        base,
-        key=f"mpi-{key}",
-        title=f"{base.title}, on {ranks} ranks of an MPI job",
-        contestants=(
-            *(bare or (LOOP,)),
-            mpi(system=STREAM, part=0.1),
-            mpi(system=OURS, style="functions", goals=goals),
-            mpi(system=OURS, style="classes", goals=goals),
-            mpi(system=OURS, label="dispel4py's file unchanged", unchanged=True, goals=goals),
-        ),
-    )
-
-
-ON_RANKS = (
-    on_ranks("chain", 4, 5),
-    on_ranks("keyed", 4, 5),
-    on_ranks("arrays", 2, 2),
 )
 
 EFFICIENT = least("efficiency", 0.95, 0.97)
@@ -418,5 +389,5 @@ CASES = (
     SCALE_KEYED,
     PLAN,
     IMPORT,
-    *(ON_RANKS if shutil.which("mpiexec") else ()),
+    *(on_ranks(CHAIN, KEYED, ARRAYS) if shutil.which("mpiexec") else ()),
 )

@@ -59,10 +59,10 @@ def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel: Path
     assert {name.partition("/")[0] for name in held} == {"d4py", wheel.name.partition("-py3")[0] + ".dist-info"}
 
 
-def test_the_wheel_asks_for_three_packages(metadata: Message) -> None:
+def test_the_wheel_asks_for_four_packages(metadata: Message) -> None:
     asked = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
 
-    assert [re.split(r"[<>=;]", line)[0] for line in asked] == ["cloudpickle", "rich", "tomli"]
+    assert [re.split(r"[<>=;]", line)[0] for line in asked] == ["cloudpickle", "networkx", "rich", "tomli"]
     assert metadata["Requires-Python"] == ">=3.10"
 
 

@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from d4py.mappings.mpi.mpi import serve
+from d4py.mappings.mpi.job import serve
 
 # What a launcher tells its processes; what its user told it (OMPI_ALLOW_..., PRTE_MCA_...) stays.
 _TOLD = (

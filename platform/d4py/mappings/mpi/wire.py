@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mpi4py import MPI
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -40,6 +38,9 @@ class Wire:
 
     def __init__(self, world: Any, sizes: Callable[[memoryview], Sequence[int]]) -> None:
         """sizes: returns the sizes of the buffers that follow a message."""
+        from mpi4py import MPI  # which begins it
+
+        self._mpi = MPI
         self._comm = world.Dup()
         self._sizes = sizes
         self._room = memoryview(bytearray(_EAGER))
@@ -53,13 +54,13 @@ class Wire:
 
     @property
     def busy(self) -> bool:
-        """Whether something is on its way that moves only while this rank calls MPI."""
+        """Whether something is on its way that moves only while this rank calls self._mpi."""
         return bool(self._sending or self._coming)
 
     def send(self, rank: int, data: bytes, buffers: Sequence[Any] = ()) -> None:
         """Send a message, and buffers that nobody changes until it has gone."""
         for tag, part in ((_MESSAGE, data), *((_BUFFER, buffer) for buffer in buffers)):
-            request = self._comm.Isend([part, MPI.BYTE], rank, tag)
+            request = self._comm.Isend([part, self._mpi.BYTE], rank, tag)
             if not request.Test():
                 self._sending.append((request, part))
 
@@ -68,25 +69,25 @@ class Wire:
         while self._sending and self._sending[0][0].Test():
             self._sending.popleft()
         for queue in self._coming.values():
-            MPI.Request.Testall(queue[0].requests)
+            self._mpi.Request.Testall(queue[0].requests)
 
     def receive(self) -> Iterator[Arrived]:
         """Yield the messages that are whole."""
         while self._sending and self._sending[0][0].Test():
             self._sending.popleft()
         status = self._status
-        while (message := self._comm.Improbe(MPI.ANY_SOURCE, _MESSAGE, status)) is not None:
-            size, source = status.Get_count(MPI.BYTE), status.Get_source()
+        while (message := self._comm.Improbe(self._mpi.ANY_SOURCE, _MESSAGE, status)) is not None:
+            size, source = status.Get_count(self._mpi.BYTE), status.Get_source()
             if size <= _EAGER and source not in self._coming:
-                message.Recv([self._room, size, MPI.BYTE])
+                message.Recv([self._room, size, self._mpi.BYTE])
                 data = self._room[:size]
                 if not self._sizes(data):
                     yield Arrived(source, data, [])
                     continue
-                self._begin(source, _Coming(memoryview(bytes(data)), MPI.REQUEST_NULL))
+                self._begin(source, _Coming(memoryview(bytes(data)), self._mpi.REQUEST_NULL))
             else:
                 data = memoryview(bytearray(size))
-                self._begin(source, _Coming(data, message.Irecv([data, MPI.BYTE])))
+                self._begin(source, _Coming(data, message.Irecv([data, self._mpi.BYTE])))
             yield from self._whole(source)
         for source in tuple(self._coming):
             yield from self._whole(source)
@@ -100,10 +101,10 @@ class Wire:
         while queue:
             coming = queue[0]
             if coming.buffers is None:
-                if not MPI.Request.Testall(coming.requests):
+                if not self._mpi.Request.Testall(coming.requests):
                     return
                 self._ask_for_buffers(source, coming)
-            if not MPI.Request.Testall(coming.requests):
+            if not self._mpi.Request.Testall(coming.requests):
                 return
             queue.popleft()
             assert coming.buffers is not None
@@ -112,6 +113,6 @@ class Wire:
             del self._coming[source]
 
     def _ask_for_buffers(self, source: int, coming: _Coming) -> None:
-        rooms: list[Any] = [MPI.buffer.allocate(size) for size in self._sizes(coming.data)]
+        rooms: list[Any] = [self._mpi.buffer.allocate(size) for size in self._sizes(coming.data)]
         coming.buffers = [memoryview(room) for room in rooms]
-        coming.requests = [self._comm.Irecv([buffer, MPI.BYTE], source, _BUFFER) for buffer in coming.buffers]
+        coming.requests = [self._comm.Irecv([buffer, self._mpi.BYTE], source, _BUFFER) for buffer in coming.buffers]

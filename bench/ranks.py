@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of the mapping mpi: the same work on ranks of a job, beside stream-d4py's on the same MPI."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from bench.cases import OURS, PLAIN, Case, Contestant, Goal
+from bench.peers import STREAM
+
+LOOP = Contestant(system=PLAIN)
+
+
+def on_ranks(chain: Case, keyed: Case, arrays: Case) -> tuple[Case, ...]:
+    """Return these cases on ranks."""
+    bare = Contestant(system=PLAIN, mapping="mpi", processes=2, label="bare mpi4py")
+    return (
+        _on_ranks(chain, 4, LOOP, Goal(figure="over stream-d4py", must=5)),
+        _on_ranks(keyed, 4, LOOP, Goal(figure="over stream-d4py", must=5)),
+        _on_ranks(arrays, 2, bare, Goal(figure="over stream-d4py", must=2), Goal(figure="share", must=0.6)),
+    )
+
+
+def _on_ranks(base: Case, ranks: int, first: Contestant, *goals: Goal) -> Case:
+    mpi = partial(Contestant, mapping="mpi", processes=ranks)
+    return replace(
+        base,
+        key=f"mpi-{base.key}",
+        title=f"{base.title}, on {ranks} ranks of an MPI job",
+        contestants=(
+            first,
+            mpi(system=STREAM, part=0.1),
+            mpi(system=OURS, style="functions", goals=goals),
+            mpi(system=OURS, style="classes", goals=goals),
+            mpi(system=OURS, label="dispel4py's file unchanged", unchanged=True, goals=goals),
+        ),
+    )
