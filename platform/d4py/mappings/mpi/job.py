@@ -38,10 +38,10 @@ class Job:
         library = _library()
         self.world = library.COMM_WORLD
         self.size, self.rank = self.world.Get_size(), self.world.Get_rank()
-        nodes = len(set(self.world.allgather(library.Get_processor_name())))
+        self.nodes = len(set(self.world.allgather(library.Get_processor_name())))
         vendor, _ = library.get_vendor()
         try:
-            worlds.check(worlds.World(self.rank, self.size, nodes, vendor), os.environ, asked)
+            worlds.check(worlds.World(self.rank, self.size, self.nodes, vendor), os.environ, asked)
         except UsageError:
             if self.rank or (self.size == 1 and not worlds.first(os.environ)):
                 raise Followed(UsageError.exit_code) from None  # the first says it

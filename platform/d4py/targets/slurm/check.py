@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which launchers really start ranks of one world at a site: found out by one small job."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from d4py.errors import StateError
+from d4py.targets.slurm.commands import call, queued
+from d4py.targets.slurm.job import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d4py.targets.slurm.profile import Profile
+
+_LAUNCHERS = (
+    ("mpiexec", "-n", "{ranks}"),
+    ("srun", "--mpi=pmix"),
+    ("srun", "--mpi=pmi2"),
+    ("srun",),
+)
+_PROGRAM = "from d4py.mappings.mpi.job import job_of; job = job_of(); job.rank or print(job.size, 'ranks,', job.nodes, 'nodes')"
+_LOOK = 0.5
+
+
+class Launcher(NamedTuple):
+    """What a launcher came to."""
+
+    words: tuple[str, ...]
+    works: bool
+    said: str
+
+
+def check(profile: Profile, options: Mapping[str, object], *, patience: float) -> list[Launcher]:
+    """Try the launchers in a job of two ranks, on two nodes where nothing else is asked; the profile's own first."""
+    job = checked({"nodes": 2, "ntasks_per_node": 1, "time": "2", **options}, profile.options)
+    tried = list(dict.fromkeys([profile.launcher, *_LAUNCHERS]))
+    with tempfile.TemporaryDirectory(prefix=".d4py-check-", dir=Path.cwd(), ignore_cleanup_errors=True) as folder:
+        script = Path(folder) / "script"
+        script.write_text(_script(profile, tried, job.ranks, job.nodes, folder), encoding="utf-8")
+        flags = [f"--chdir={folder}", f"--output={folder}/out", f"--export={profile.export}", *profile.required]
+        number = call("sbatch", "--parsable", "--job-name=d4py-check", *flags, *job.flags, str(script)).strip()
+        number = number.partition(";")[0]
+        until = time.monotonic() + patience
+        while not (Path(folder) / "done").exists():
+            if time.monotonic() > until:
+                state = queued(number)
+                call("scancel", number)
+                said = f" ({state[0].lower()}, {state[1]})" if state else ""
+                raise StateError(
+                    f"The job {number} has not ended after {patience:g} s{said}.",
+                    hint="Ask for less, or wait longer with --timeout.",
+                )
+            time.sleep(_LOOK)
+        return [_came_to(Path(folder), index, words) for index, words in enumerate(tried)]
+
+
+def _script(profile: Profile, tried: list[tuple[str, ...]], ranks: int, nodes: int, folder: str) -> str:
+    lines = [
+        "#!/bin/bash",
+        *profile.prologue,
+        "unset SLURM_EXPORT_ENV",
+        f"export D4PY_RANKS={ranks} D4PY_NODES={nodes}",
+    ]
+    for index, words in enumerate(tried):
+        launch = shlex.join([word.format(ranks=ranks) for word in words])
+        program = shlex.join([sys.executable, "-c", _PROGRAM])
+        lines.append(f"timeout 60 {launch} {program} >{index}.out 2>{index}.err; echo $? >{index}.code")
+    return "\n".join([*lines, f"touch {shlex.quote(folder)}/done", ""])
+
+
+def _came_to(folder: Path, index: int, words: tuple[str, ...]) -> Launcher:
+    out, err, code = (
+        (folder / f"{index}.{kind}").read_text(encoding="utf-8", errors="replace").strip()
+        for kind in ("out", "err", "code")
+    )
+    works = code == "0" and "ranks" in out
+    lines = [line for line in err.splitlines() if "d4py: error" in line or "UsageError" in line] or err.splitlines()
+    said = out if works else (lines[-1] if lines else f"exit code {code}")
+    return Launcher(words, works, said.removeprefix("d4py.errors.UsageError: "))
