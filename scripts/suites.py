@@ -75,7 +75,7 @@ SUITES = (
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
     Suite(name="slurm", budget=420, test=180, packages=(*MPI, *SLURM)),
-    Suite(name="flagship", budget=360, test=180),
+    Suite(name="flagship", budget=360, test=180, packages=MPI),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),

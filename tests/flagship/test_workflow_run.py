@@ -164,6 +164,22 @@ def test_the_bits_are_the_same_on_every_mapping_and_number(
     assert contents(tmp_path) == contents(expected[1])
 
 
+@pytest.mark.parametrize("ranks", [2, 5])
+def test_the_bits_are_the_same_on_any_number_of_ranks(
+    ranks: int, network: Path, expected: tuple[Any, Path], tmp_path: Path
+) -> None:
+    parameters = {**PARAMETERS, "data": str(network), "output": str(tmp_path)}
+    given = [
+        f"--set={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in parameters.items()
+    ]
+    command = [sys.executable, "-m", "d4py.cli.main", "run", str(FLAGSHIP), "--mapping", "mpi", "-q", *given]
+
+    told = subprocess.run(["mpiexec", "-n", str(ranks), *command], capture_output=True, text=True, timeout=150)
+
+    assert told.returncode == 0, told.stderr
+    assert contents(tmp_path) == contents(expected[1])
+
+
 @pytest.mark.parametrize("changed", [{"block": 6}, {"block": 1}, {"slabs": 1}, {"slabs": 7}])
 def test_blocks_and_slabs_move_work_and_change_no_bit(
     changed: dict[str, Any], network: Path, expected: tuple[Any, Path], tmp_path: Path
