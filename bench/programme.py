@@ -389,5 +389,5 @@ CASES = (
     SCALE_KEYED,
     PLAN,
     IMPORT,
-    *(on_ranks(CHAIN, KEYED, ARRAYS) if shutil.which("mpiexec") else ()),
+    *(on_ranks(CHAIN, KEYED, ARRAYS, LATENCY) if shutil.which("mpiexec") else ()),
 )

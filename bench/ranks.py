@@ -12,13 +12,14 @@ from bench.peers import STREAM
 LOOP = Contestant(system=PLAIN)
 
 
-def on_ranks(chain: Case, keyed: Case, arrays: Case) -> tuple[Case, ...]:
+def on_ranks(chain: Case, keyed: Case, arrays: Case, latency: Case) -> tuple[Case, ...]:
     """Return these cases on ranks."""
     bare = Contestant(system=PLAIN, mapping="mpi", processes=2, label="bare mpi4py")
     return (
         _on_ranks(chain, 4, LOOP, Goal(figure="over stream-d4py", must=5)),
         _on_ranks(keyed, 4, LOOP, Goal(figure="over stream-d4py", must=5)),
         _on_ranks(arrays, 2, bare, Goal(figure="over stream-d4py", must=2), Goal(figure="share", must=0.6)),
+        _on_ranks(latency, 2, latency.contestants[0]),
     )
 
 
@@ -30,7 +31,7 @@ def _on_ranks(base: Case, ranks: int, first: Contestant, *goals: Goal) -> Case:
         title=f"{base.title}, on {ranks} ranks of an MPI job",
         contestants=(
             first,
-            mpi(system=STREAM, part=0.1),
+            mpi(system=STREAM, part=0.1 if goals else 1.0),
             mpi(system=OURS, style="functions", goals=goals),
             mpi(system=OURS, style="classes", goals=goals),
             mpi(system=OURS, label="dispel4py's file unchanged", unchanged=True, goals=goals),
