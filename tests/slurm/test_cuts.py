@@ -34,7 +34,7 @@ def test_a_job_whose_time_is_over_goes_on_in_the_next(call: Call, here: Path) ->
     run = call(words).out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
 
-    eventually(lambda: (folder / "job" / "ids").exists(), "Slurm to say that the time is nearly over")
+    eventually((folder / "job" / "ids").exists, "Slurm to say that the time is nearly over")
     gate.touch()
 
     assert call(["wait", run]).code == 0

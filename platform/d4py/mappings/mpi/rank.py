@@ -19,6 +19,7 @@ from d4py.engine.settlement import rooms
 from d4py.items import Frame, codec
 from d4py.items.codec import HEAD, Type
 from d4py.items.copying import sized_all
+from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
 from d4py.mappings.local_link import LocalLink
@@ -127,6 +128,7 @@ class Rank:
         self.ticker = Ticker()
         self.told: dict[int, tuple[int, int, int]] = {}  # counts, as rank 0 knows them
         self.next_counts = 0.0
+        keep_large_blocks()
         self.crowded = _crowded(world)
         self.broken = False
 
