@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import StateError
-from d4py.targets.slurm.commands import call, queued
+from d4py.targets.slurm.commands import call, cancel_job, queued
 from d4py.targets.slurm.job import checked
 
 if TYPE_CHECKING:
@@ -46,12 +46,11 @@ def check(profile: Profile, options: Mapping[str, object], *, patience: float) -
         script.write_text(_script(profile, tried, job.ranks, job.nodes, folder), encoding="utf-8")
         flags = [f"--chdir={folder}", f"--output={folder}/out", f"--export={profile.export}", *profile.required]
         number = call("sbatch", "--parsable", "--job-name=d4py-check", *flags, *job.flags, str(script)).strip()
-        number = number.partition(";")[0]
         until = time.monotonic() + patience
         while not (Path(folder) / "done").exists():
             if time.monotonic() > until:
                 state = queued(number)
-                call("scancel", number)
+                cancel_job(number)
                 said = f" ({state[0].lower()}, {state[1]})" if state else ""
                 raise StateError(
                     f"The job {number} has not ended after {patience:g} s{said}.",

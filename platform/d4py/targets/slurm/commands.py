@@ -51,26 +51,43 @@ def _remedy(lines: Sequence[str]) -> str:
     )
 
 
-def job_of(name: str) -> str | None:
+def job_of(name: str, clusters: str | None) -> str | None:
     """Return the id of a job of this name that waits or runs."""
-    ids = call("squeue", "--noheader", f"--name={name}", "--format=%i", "--me").split()
-    return ids[0] if ids else None
+    where = [f"--clusters={clusters}"] if clusters else []
+    told = call("squeue", "--noheader", f"--name={name}", "--format=%i", "--me", *where).split()
+    ids = [word for word in told if word[0].isdigit()]  # of a named cluster there is a line before
+    return (f"{ids[0]};{clusters}" if clusters else ids[0]) if ids else None
+
+
+def cancel_job(job: str) -> None:
+    """Cancel a job."""
+    call("scancel", *_named(job))
 
 
 def queued(job: str) -> tuple[str, str] | None:
     """Return state and reason of a job that squeue knows."""
+    number, *where = _named(job)
     try:
-        told = call("squeue", "--noheader", f"--jobs={job}", "--states=all", "--format=%T %r").split(maxsplit=1)
+        told = call("squeue", "--noheader", f"--jobs={number}", *where, "--states=all", "--format=%T|%r")
     except SlurmError:
         return None  # it ended long ago
-    return (told[0], told[1].strip() if len(told) > 1 else "") if told else None
+    lines = [line for line in told.splitlines() if "|" in line]
+    state, _, reason = lines[0].strip().partition("|") if lines else ("", "", "")
+    return (state, reason.strip()) if state else None
 
 
 def accounted(job: str) -> str | None:
     """Return the state of a job that sacct knows; None where there is no accounting."""
+    number, *where = _named(job)
     try:
-        told = call("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=State")
+        told = call("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={number}", *where, "--format=State")
     except SlurmError:
         return None
-    lines = told.split("\n")
-    return lines[0].split()[0] if lines and lines[0].strip() else None
+    words = told.split()
+    return words[0] if words else None
+
+
+def _named(job: str) -> list[str]:
+    """Return a job's number, and where there are several clusters the option that names its own: sbatch writes `number;cluster`."""
+    number, _, cluster = job.partition(";")
+    return [number, f"--clusters={cluster}"] if cluster else [number]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from d4py.runs.state import Status
 from d4py.runs.submission import submission
-from d4py.targets.slurm.commands import SlurmError, accounted, call, queued
+from d4py.targets.slurm.commands import SlurmError, accounted, cancel_job, queued
 
 if TYPE_CHECKING:
     from d4py.runs import Folder, State
@@ -24,7 +24,7 @@ def jobs_of(folder: Folder) -> list[str]:
     sent = submission(folder.path)
     ids = folder.path / "job" / "ids"
     more = ids.read_text(encoding="utf-8").split() if ids.exists() else []
-    return [*(sent.jobs if sent else []), *(job.partition(";")[0] for job in more)]
+    return [*(sent.jobs if sent else []), *more]
 
 
 class Watcher:
@@ -94,7 +94,7 @@ def cancel(folder: Folder) -> bool:
     begun = (folder.path / "run.json").exists()
     waiting = [job for job in jobs_of(folder) if (queued(job) or ("", ""))[0] in _WAITING]
     for job in waiting:
-        call("scancel", job)
+        cancel_job(job)
     if begun or sent is None:
         return bool(waiting)
     sent.cancelled = True
@@ -106,7 +106,7 @@ def end(folder: Folder) -> None:
     """Kill the jobs of a run."""
     for job in jobs_of(folder):
         try:
-            call("scancel", job)
+            cancel_job(job)
         except SlurmError:
             continue  # it is over
 
