@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.compat.programmes import unpacked
 
 import d4py
 
@@ -63,10 +64,5 @@ def old(python: Program) -> Program:
 
 @pytest.fixture(scope="session")
 def examples() -> Path:
-    """The folder with dispel4py's own package, unpacked once into the user's cache; nothing that it needs comes along."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "d4py" / "stream-d4py-2.9.1"
-    if not (folder / "dispel4py" / "core.py").is_file():
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--target", str(folder), "stream-d4py==2.9.1"], check=True, timeout=300)
-    return folder
+    """The folder with dispel4py's own package."""
+    return unpacked()

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.compat.programmes import ITERATIONS, read
+from tests.compat.programmes import ITERATIONS, read, unpacked
 from tests.mpi.conftest import SOURCE_ROOT, Mpi
 
 RECORD = json.loads((Path(__file__).parents[1] / "compat" / "record.json").read_text())["programs"]
@@ -19,13 +17,8 @@ SOME = ("group_by_stateful", "grouping_onetoall", "large_teecopy", "pipeline_com
 
 @pytest.fixture(scope="session")
 def examples() -> Path:
-    """The folder with dispel4py's own package, as the suite of the old command has it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "d4py" / "stream-d4py-2.9.1"
-    if not (folder / "dispel4py" / "core.py").is_file():
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--target", str(folder), "stream-d4py==2.9.1"], check=True, timeout=300)
-    return folder
+    """The folder with dispel4py's own package."""
+    return unpacked()
 
 
 @pytest.mark.parametrize("program", SOME)

@@ -105,7 +105,9 @@ def _send(script: Script, sent: Submission) -> None:
         raise StateError(
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
         ) from None
-    known = job_of(f"d4py-{script.run}", script.job.clusters)  # it was sent, and whoever sent it died before it was noted
+    known = job_of(
+        f"d4py-{script.run}", script.job.clusters
+    )  # it was sent, and whoever sent it died before it was noted
     if known is None:
         call("sbatch", "--test-only", *script.flags, str(room / "script"))  # else what can never start waits for ever
     sent.jobs.append(known or _sbatch(script.flags, room / "script"))
