@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Slurm of several nodes on this machine: each node a slurmd in network, host name, /tmp and /dev/shm of its own. Needs root.
+"""A real Slurm of several nodes on this machine: each node a slurmd in network, host name and /dev/shm of its own. Needs root.
 
 Nothing outside its folder is touched, but for network namespaces and a bridge, which go with it.
 """
@@ -86,14 +86,13 @@ class Cluster:
     def start_node(self, number: int) -> None:
         """Start a node."""
         root, name = self.root, f"n{number}"
-        for folder in (f"spool.{name}", f"conf.{name}", f"pmix.{name}", f"tmp.{name}"):
+        for folder in (f"spool.{name}", f"conf.{name}", f"pmix.{name}"):
             (root / folder).mkdir(exist_ok=True)
-        (root / f"tmp.{name}").chmod(0o1777)
         conf = root / f"conf.{name}"
         self._write_conf(conf)
         (conf / "mpi.conf").write_text(f"PMIxCliTmpDirBase={root}/pmix.{name}\n")
-        binds = f"mount --bind {root}/hosts /etc/hosts && mount --bind {root}/tmp.{name} /tmp"
-        mounts = f"mount --make-rprivate / && {binds} && mount -t tmpfs shm /dev/shm"
+        # /tmp is one for all, for the checkout may be there; what MPIs put into it they name by host.
+        mounts = f"mount --make-rprivate / && mount --bind {root}/hosts /etc/hosts && mount -t tmpfs shm /dev/shm"
         inner = f"hostname {name} && {mounts} && exec slurmd -D -N {name} -f {conf}/slurm.conf"
         apart = ("nsenter", f"--net=/run/netns/d4py-{name}", "unshare", "--uts", "--mount", "--ipc")
         self._start(f"slurmd.{name}", *apart, "sh", "-c", inner)
