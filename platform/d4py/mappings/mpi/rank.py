@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from d4py.graph.graph import WorkflowGraph
 
 _NAP, _LONGEST_NAP = 0.00002, 0.001  # seconds between two looks, while nothing comes
+_SHARE = 0.125  # of the time that it has waited so far a rank may sleep, so that what comes is not much later
 _AWAKE = 0.00005  # seconds that a rank looks without a nap, where it has a processor to itself
 _COUNTING = 0.5  # seconds between two reports of counts
 WAKE = signal.SIGUSR2  # of a rank to itself: a live source is to stop
@@ -195,14 +196,12 @@ class Rank:
         if self._exchange() or wait == 0:
             return
         began = time.perf_counter()
-        nap = _NAP
         while True:
-            now = time.perf_counter()
-            if 0 <= wait <= now - began:
+            waited = time.perf_counter() - began
+            if 0 <= wait <= waited:
                 return
-            if self.crowded or now - began > _AWAKE:
-                time.sleep(nap)
-                nap = min(2 * nap, _LONGEST_NAP)
+            if self.crowded or waited > _AWAKE:
+                time.sleep(min(_LONGEST_NAP, max(_NAP, waited * _SHARE)))
             if self._exchange() or self.turns.due:
                 return
 
