@@ -52,7 +52,7 @@ class TestParcel(MappingContract):
 
 
 def test_a_plug_in_is_listed_beside_the_built_in_mappings() -> None:
-    assert mappings.names() == ["simple", "threads", "multi", "absent", "broken", "parcel"]
+    assert mappings.names() == ["simple", "threads", "multi", "mpi", "absent", "broken", "parcel"]
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,10 @@ class Director:
             self.serve()
         return True
 
+    def heard_out(self) -> bool:
+        """Whether everything was read that processes which are gone have sent."""
+        return not self._lines
+
     def settle(self, quiet: float) -> bool:
         """Serve until no journal has grown for a while."""
         begun = time.monotonic()

@@ -156,6 +156,7 @@ def _read(pipe: IO[bytes], told: list[bytes]) -> None:
 def _leftovers(mark: str, folder: Path, director: Director) -> list[str]:
     """Return what is still there of a run that has ended, after the time that it has to go."""
     director.until(lambda: not marked(mark), within=GOING)
+    director.until(director.heard_out, within=GOING)
     left = [f"process {pid}" for pid in marked(mark)]
     left += [f"the file {path.name}" for path in (folder / "home").iterdir() if path.is_file()]
     shared = Path("/dev/shm")
