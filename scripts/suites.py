@@ -74,7 +74,7 @@ SUITES = (
     Suite(name="compat", budget=180, test=60),
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
-    Suite(name="slurm", budget=420, test=180, packages=(*MPI, *SLURM)),
+    Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),

@@ -125,6 +125,7 @@ def test_the_doctor_says_what_works(call: Call) -> None:
         "machine",
         "packages",
         "mappings",
+        "clusters",
     ]
     verdicts = {finding["name"]: finding["verdict"] for finding in findings}
     assert {

@@ -115,9 +115,9 @@ def call(cluster: Cluster, here: Path) -> Call:
     return run
 
 
-def eventually(condition: Callable[[], object], what: str) -> None:
+def eventually(condition: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
     """Wait for something."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + within
     while not condition():
         assert time.monotonic() < until, f"waited for {what}"
         time.sleep(0.05)

@@ -115,7 +115,7 @@ def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
         return state(call, run)["status"] == "done"
 
     assert state(call, run)["generation"] == 1
-    eventually(done, "the end")
+    eventually(done, "the end", within=200)
     assert state(call, run)["generation"] == 2
     assert outputs(call, run) == ANSWER
     jobs = (folder / "job" / "ids").read_text().split() if again == "dependent" else []
