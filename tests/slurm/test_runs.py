@@ -91,7 +91,7 @@ def test_a_job_that_waits_is_queued_and_can_be_cancelled(call: Call, cluster: Cl
         cluster.call("scontrol", "update", "partition=short", "state=up")
 
 
-@pytest.mark.parametrize("again", ["requeue", "dependent"])
+@pytest.mark.parametrize("again", ["dependent"])
 def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
     again: str, call: Call, here: Path, cluster: Cluster
 ) -> None:
