@@ -51,14 +51,16 @@ SlurmdTimeout=10
 {nodes}
 PartitionName=main Nodes=n[1-{number}] MaxTime=01:00:00 Default=YES OverSubscribe=FORCE:4 State=UP
 PartitionName=short Nodes=n[1-{number}] MaxTime=00:02:00 State=UP
+PartitionName=aside Nodes=n{aside} MaxTime=00:02:00 State=UP
 """
 
 
 class Cluster:
-    """Slurm with so many nodes, of four processors as far as it knows."""
+    """Slurm with so many nodes, of four processors as far as it knows, and one aside, of which only its own partition knows."""
 
     def __init__(self, root: Path, nodes: int = 4) -> None:
         self.root, self.nodes = root.resolve(), nodes
+        self._numbers = range(1, nodes + 2)
         self.host = socket.gethostname().partition(".")[0]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {**os.environ, "SLURM_CONF": str(self.root / "slurm.conf")}
@@ -79,7 +81,7 @@ class Cluster:
         self._network()
         self._start("slurmctld", "slurmctld", "-D", "-c", "-f", str(self.root / "slurm.conf"))
         self._await(self._answers, "slurmctld")
-        for number in range(1, self.nodes + 1):
+        for number in self._numbers:
             self.start_node(number)
         self._await(lambda: self.states() == ["idle"] * self.nodes, "all nodes to be idle")
 
@@ -108,7 +110,7 @@ class Cluster:
 
     def down(self) -> None:
         """End everything that was started, by its pid."""
-        for number in range(1, self.nodes + 1):
+        for number in self._numbers:
             if f"slurmd.n{number}" in self.processes:
                 self.kill_node(number)
         for process in reversed(self.processes.values()):
@@ -133,24 +135,25 @@ class Cluster:
         return ran.stdout
 
     def _write_conf(self, folder: Path) -> None:
-        names = range(1, self.nodes + 1)
         line = "NodeName=n{0} NodeHostname=n{0} NodeAddr={1}.{2} Port=17000 CPUs=4 RealMemory=4000 State=UNKNOWN"
-        nodes = "\n".join(line.format(number, NET, 10 + number) for number in names)
-        text = CONF.format(host=self.host, net=NET, port=PORT, root=self.root, nodes=nodes, number=self.nodes)
+        nodes = "\n".join(line.format(number, NET, 10 + number) for number in self._numbers)
+        text = CONF.format(
+            host=self.host, net=NET, port=PORT, root=self.root, nodes=nodes, number=self.nodes, aside=self.nodes + 1
+        )
         (folder / "slurm.conf").write_text(text)
         (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
 
     def _network(self) -> None:
         self._no_network()
         hosts = ["127.0.0.1 localhost", f"{NET}.1 {self.host}"]
-        hosts += [f"{NET}.{10 + number} n{number}" for number in range(1, self.nodes + 1)]
+        hosts += [f"{NET}.{10 + number} n{number}" for number in self._numbers]
         (self.root / "hosts").write_text("\n".join(hosts) + "\n")
         ip("link", "add", BRIDGE, "type", "bridge")
         ip("addr", "add", f"{NET}.1/24", "dev", BRIDGE)
         ip("link", "set", BRIDGE, "up")
         # A docker daemon lets nothing be forwarded; between nodes all is.
         subprocess.run(["iptables", "-I", *FORWARD], capture_output=True, check=False)
-        for number in range(1, self.nodes + 1):
+        for number in self._numbers:
             name = f"d4py-n{number}"
             ip("netns", "add", name)
             ip("link", "add", f"d4pyv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)

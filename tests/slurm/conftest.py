@@ -51,6 +51,13 @@ class Count(d4py.GenericPE):
 
 workflow = numbers() >> Count()
 """
+REQUEUES = """
+launcher = ["srun", "--mpi=pmix"]
+again = "requeue"
+margin = 40
+[options]
+partition = "aside"
+"""
 ANSWER = sorted((key, sum(range(start, 2000, 3))) for start, key in enumerate("abc"))
 
 
@@ -63,6 +70,14 @@ class Told(NamedTuple):
 
 
 Call = Callable[..., Told]
+
+
+class Cut(NamedTuple):
+    """A run that is cut off by its time, and what asks for it."""
+
+    call: Call
+    run: str
+    here: Path
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +109,26 @@ def here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def call(cluster: Cluster, here: Path) -> Call:
     """Call d4py as a user of the cluster does."""
+    return caller(cluster, here)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cut(cluster: Cluster) -> Iterator[Cut]:
+    """A run that its time cuts off and that is requeued: begun before all else, for Slurm takes minutes over it."""
+    with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        here = Path(folder)
+        (here / "wf.py").write_text(WORKFLOW)
+        (here / "config" / "d4py" / "profiles").mkdir(parents=True)
+        (here / "config" / "d4py" / "profiles" / "requeues.toml").write_text(REQUEUES)
+        call = caller(cluster, here)
+        words = "submit --slurm wf.py --profile requeues --ntasks-per-node 2 --time 1 --checkpoint 5"
+        sent = call(f"{words} --set gate={here / 'gate'}")
+        assert sent.code == 0, sent.err
+        yield Cut(call, sent.out.strip(), here)
+
+
+def caller(cluster: Cluster, here: Path) -> Call:
+    """Return what calls d4py in a folder."""
     environment = {
         **cluster.environment,
         "PYTHONPATH": str(SOURCE_ROOT),
@@ -105,6 +140,7 @@ def call(cluster: Cluster, here: Path) -> Call:
     def run(words: str | list[str], **more: str) -> Told:
         ran = subprocess.run(
             [sys.executable, "-m", "d4py.cli.main", *(words.split() if isinstance(words, str) else words)],
+            cwd=here,
             env={**environment, **more},
             capture_output=True,
             text=True,

@@ -91,14 +91,11 @@ def test_a_job_that_waits_is_queued_and_can_be_cancelled(call: Call, cluster: Cl
         cluster.call("scontrol", "update", "partition=short", "state=up")
 
 
-@pytest.mark.parametrize("again", ["dependent"])
-def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
-    again: str, call: Call, here: Path, cluster: Cluster
-) -> None:
+def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(call: Call, here: Path, cluster: Cluster) -> None:
     gate = here / "gate"
     profiles = here / "config" / "d4py" / "profiles"
     profiles.mkdir(parents=True)
-    (profiles / "mine.toml").write_text(f'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 30\n')
+    (profiles / "mine.toml").write_text('launcher = ["srun", "--mpi=pmix"]\nagain = "dependent"\nmargin = 30\n')
     site = SITE.replace("debian-test", "mine")
     run = call(f"submit --slurm wf.py {site} --set gate={gate}").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
@@ -108,18 +105,10 @@ def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(
     cluster.call("scancel", "--signal=USR1", "--batch", job)
     eventually(lambda: state(call, run)["status"] in ("queued", "stopped"), "the checkpoint")
     gate.touch()
-
-    def done() -> bool:
-        if again == "requeue":  # Slurm lets it wait for two minutes
-            cluster.call("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
-        return state(call, run)["status"] == "done"
-
-    assert state(call, run)["generation"] == 1
-    eventually(done, "the end", within=200)
+    assert call(["wait", run]).code == 0
     assert state(call, run)["generation"] == 2
     assert outputs(call, run) == ANSWER
-    jobs = (folder / "job" / "ids").read_text().split() if again == "dependent" else []
-    assert len(jobs) == (again == "dependent")
+    assert len((folder / "job" / "ids").read_text().split()) == 1
 
 
 def test_a_node_that_dies_leaves_a_run_that_can_be_resumed(call: Call, here: Path, cluster: Cluster) -> None:
@@ -134,7 +123,7 @@ def test_a_node_that_dies_leaves_a_run_that_can_be_resumed(call: Call, here: Pat
     cluster.kill_node(second)
     try:
         eventually(lambda: state(call, run)["status"] not in ("running", "starting"), "the run to end")
-        cluster.call("scancel", "--user=root")
+        cluster.call("scancel", "--user=root", "--partition=main")
     finally:
         cluster.start_node(second)
         eventually(lambda: "idle" in cluster.states(), "nodes")
@@ -193,3 +182,13 @@ def test_a_profile_is_checked_by_a_job_that_says_which_launchers_work(call: Call
     assert bad.code == 2
     assert re.search(r"^fails +srun --mpi=none +\S", bad.out, re.MULTILINE)
     assert "The launcher of the profile 'wrong' does not work. Set launcher = " in bad.err
+
+
+def test_ranks_that_die_at_their_start_end_the_job(call: Call, here: Path) -> None:
+    dies = 'import os\nif os.environ.get("SLURM_NODEID") == "0": os.abort()\n'
+    (here / "dies.py").write_text(dies + (here / "wf.py").read_text())
+
+    run = call(f"submit --slurm dies.py {SITE}").out.strip()
+    eventually(lambda: state(call, run)["status"] == "lost", "the job to end")
+
+    assert call(["wait", run]).code == 5

@@ -20,6 +20,7 @@ _SCRIPT = r"""#!/bin/bash
 {prologue}
 set -u
 unset SLURM_EXPORT_ENV  # else what mpiexec starts has no environment
+export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start waits for ever
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
 folder={folder}
 cd {workdir} || exit 2
