@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,8 @@ def add_slurm(parser: Parser) -> None:
     group = parser.add_argument_group("on a cluster under Slurm")
     group.add_argument("--slurm", action="store_true", help="send it to Slurm, on the mapping mpi if none is named")
     group.add_argument("--profile", metavar="NAME", help="the site: see d4py profile list (default: generic)")
+    group.add_argument("--host", metavar="LOGIN", help="the login node of the cluster, by ssh (default: this machine)")
+    group.add_argument("--received", action="store_true", help=argparse.SUPPRESS)  # what --host sends is on stdin
     group.add_argument("--dry-run", action="store_true", help="print the script of the job, and send nothing")
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
@@ -65,6 +69,10 @@ def call(args: Namespace) -> int:
     from d4py.targets.find import look_at
 
     name = args.run_id or new_id()
+    if args.slurm and args.host:
+        from d4py.cli import far
+
+        return far.submit(sys.modules[__name__], args, name)
     path = Path(args.run_dir).absolute() if args.run_dir else home() / name
     folder = to_slurm(args, name, path) if args.slurm else here(args, name, path)
     if folder is None:
@@ -84,7 +92,7 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    asked = [option for option in ("profile", "dry_run", *_fields()) if getattr(args, option)]
+    asked = [option for option in ("profile", "host", "dry_run", *_fields()) if getattr(args, option)]
     if asked:
         raise UsageError(f"--{asked[0].replace('_', '-')} is for a cluster.", hint="Add --slurm.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
@@ -93,6 +101,21 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
 
 
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
+    """Send it to Slurm; None where only the script is wanted."""
+    from d4py.runs import Folder
+    from d4py.runs.submission import submitted
+
+    if not args.received:
+        return sent_to_slurm(args, name, path)
+    if submitted(path):
+        return Folder(path)
+    from d4py.cli.far import unpacked
+
+    with unpacked(path, kept=not args.dry_run):
+        return sent_to_slurm(args, name, path)
+
+
+def sent_to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
     from d4py.cli.workflow import inputs_of, loaded, mapping_of
     from d4py.graph import inputs

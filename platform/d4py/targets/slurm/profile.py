@@ -61,7 +61,9 @@ def names() -> dict[str, Path]:
 
 
 def find(name: str) -> Profile:
-    """Return a profile by name. Raises UsageError where there is none, LoadError where its file is wrong."""
+    """Return a profile by name, or by the path of its file. Raises UsageError where there is none, LoadError where its file is wrong."""
+    if "/" in name:
+        return read(Path(name))
     known = names()
     if name not in known:
         raise UsageError(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from d4py.targets.slurm.profile import find
 from d4py.targets.slurm.script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def script_of(
@@ -105,13 +107,25 @@ def _send(script: Script, sent: Submission) -> None:
         raise StateError(
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
         ) from None
-    known = job_of(
-        f"d4py-{script.run}", script.job.clusters
-    )  # it was sent, and whoever sent it died before it was noted
-    if known is None:
-        call("sbatch", "--test-only", *script.flags, str(room / "script"))  # else what can never start waits for ever
-    sent.jobs.append(known or _sbatch(script.flags, room / "script"))
-    sent.write(path)
+    with _alone(room):
+        if submission(path) is not None:
+            return
+        known = job_of(
+            f"d4py-{script.run}", script.job.clusters
+        )  # it was sent, and whoever sent it died before it was noted
+        if known is None:
+            call("sbatch", "--test-only", *script.flags, str(room / "script"))  # what can never start waits for ever
+        sent.jobs.append(known or _sbatch(script.flags, room / "script"))
+        sent.write(path)
+
+
+@contextmanager
+def _alone(room: Path) -> Iterator[None]:
+    """Let whoever submits the same run meanwhile wait until this is done."""
+    with open(room / "sending", "w", encoding="utf-8") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sbatch(flags: Sequence[str], script: Path) -> str:
