@@ -36,6 +36,7 @@ CLIENT = """\
 Host login stranger forgotten
   HostName 127.0.0.1
   Port {port}
+Host login forgotten
   IdentityFile {root}/key
 Host stranger
   IdentityFile {root}/other_key

@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import shutil
 import signal
-import sys
-import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
+from d4py.cli.parcel import pack
 from d4py.cli.parser import Namespace, parser_of, written
-from d4py.errors import D4pyError, LoadError, StateError, UsageError
+from d4py.errors import StateError, UsageError
 from d4py.targets.slurm.host import LOST, ConnectionLost, Host, HostError, heard, host_of
 
 if TYPE_CHECKING:
@@ -27,8 +24,7 @@ if TYPE_CHECKING:
 _FAR = re.compile(r"slurm://([^/]+)/(.+)", re.DOTALL)
 _PAUSES = (1.0, 4.0)  # seconds before it is tried again
 _LASTING = ("logs", "wait")  # these end when nobody listens any more
-_SENT = "sent"  # the folder in a run's own that what was sent is in
-_MORE = ".d4py"  # in that, what is no part of the workflow
+WHEELS = "wheels"  # asks which wheels fit there, and which are there
 
 
 def place_of(args: Namespace) -> tuple[str, str] | None:
@@ -65,7 +61,7 @@ def submit(command: ModuleType, args: Namespace, name: str) -> int:
     host = host_of(args.host)
     follow, wait = args.follow, args.wait
     with tempfile.TemporaryFile() as file:
-        _pack(args, file)
+        pack(args, file, wheels=lambda: json.loads(host.ask([WHEELS]).out))
         args.host, args.run_id, args.received, args.follow, args.wait = None, name, True, False, False
         words = ["submit", *written(parser_of("submit", command), args)]
         answer = _sent(host, words, file, name)
@@ -105,64 +101,21 @@ def _sent(host: Host, words: Sequence[str], file: IO[bytes], name: str) -> str:
     return answer.out
 
 
-def _pack(args: Namespace, file: IO[bytes]) -> None:
-    """Put what a run needs into a tar, and let the arguments name what is in it."""
-    if args.run_dir is not None and not args.run_dir.startswith("/"):
-        raise UsageError(f"--run-dir {args.run_dir} is on the cluster.", hint="Give its whole path there.")
-    workflow, colon, graph = args.workflow.partition(":")
-    with tarfile.open(fileobj=file, mode="w:gz", dereference=True) as tar:
-        path = Path(workflow)
-        try:
-            if path.is_dir() or path.is_file():
-                args.workflow = path.resolve().name + colon + graph
-                for inner in _files(path.resolve()):
-                    tar.add(inner, arcname=str(inner.relative_to(path.resolve().parent)), recursive=False)
-            elif "/" in workflow or workflow.endswith(".py"):
-                raise LoadError(f"There is no file {workflow!r}.", hint="Give a .py file or a folder with workflow.py.")
-            if args.file is not None:
-                tar.add(args.file, arcname=f"{_MORE}/inputs", recursive=False)
-                args.file = f"{_MORE}/inputs"
-            own = _own_profile(args.profile)
-            if own is not None:
-                tar.add(own, arcname=f"{_MORE}/{own.name}")
-                args.profile = f"./{_MORE}/{own.name}"
-        except OSError as error:
-            raise LoadError(
-                f"{error.filename or workflow} cannot be read: {error.strerror or error}.", hint="Check its path."
-            ) from None
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or what is in a folder, but for hidden files and what Python compiled."""
-    if path.is_file():
-        yield path
-        return
-    for where, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
-        files = [Path(where) / name for name in sorted(names) if not name.startswith(".")]
-        yield from (inner for inner in files if inner.is_file())
-
-
-def _own_profile(name: str | None) -> Path | None:
-    """Return the file of a profile of the user's, which the cluster may not know."""
-    from d4py.targets.slurm import profile
-
-    if name is None:
-        return None
-    profile.find(name)
-    path = profile.names().get(name, Path(name))
-    return None if path.parent == profile.ours() else path
-
-
 # What follows is done on the login node.
 
 
-def received(word: str) -> list[str]:
-    """Return the words of a command that another d4py sent."""
+def answer(word: str) -> int:
+    """Do what another d4py asks for; return the exit code."""
+    from d4py.cli.main import dispatch
+    from d4py.targets.slurm.wheelhouse import houses, kind
+
     words = heard(word)
+    if words == [WHEELS]:
+        print(json.dumps({"kind": kind(), "houses": houses()}))
+        return 0
     if words[0] in _LASTING:
         threading.Thread(target=_listen, daemon=True).start()
-    return words
+    return dispatch(words)
 
 
 def _listen() -> None:
@@ -170,30 +123,3 @@ def _listen() -> None:
     while os.read(0, 1 << 16):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def unpacked(path: Path, *, kept: bool) -> Iterator[None]:
-    """Unpack what was sent into the folder of its run, and work there. What cannot be submitted leaves nothing behind."""
-    begun, ours = Path.cwd(), not path.exists()
-    try:
-        _unpack(path / _SENT)
-        os.chdir(path / _SENT)
-        yield
-    except D4pyError:
-        kept = (path / "job").exists()  # what Slurm was told it may have heard
-        raise
-    finally:
-        os.chdir(begun)
-        if ours and not kept:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _unpack(room: Path) -> None:
-    try:
-        room.mkdir(parents=True, exist_ok=True)
-        room.parent.chmod(0o700)
-        with tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz") as tar:
-            tar.extractall(room, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise StateError(f"What was sent did not arrive in {str(room)!r}: {error}.", hint="Do it again.") from None

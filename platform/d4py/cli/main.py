@@ -107,9 +107,9 @@ def dispatch(argv: list[str]) -> int:
         print(overview(), file=sys.stderr)
         return UsageError.exit_code
     if argv[0].startswith("@"):
-        from d4py.cli.far import received
+        from d4py.cli.far import answer
 
-        argv = received(argv[0])
+        return answer(argv[0])
     name, rest = argv[0], argv[1:]
     if name in ("-h", "--help"):
         name = "help"

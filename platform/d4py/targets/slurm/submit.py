@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from d4py.errors import StateError, UsageError
 from d4py.runs import Folder
 from d4py.runs.submission import Submission, submission
+from d4py.targets.slurm import wheelhouse
 from d4py.targets.slurm.commands import call, job_of
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.profile import find
-from d4py.targets.slurm.script import Script
+from d4py.targets.slurm.script import Script, venv_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ def script_of(
     options: Mapping[str, object],
     mapping: str,
     processes: int | None,
+    environment: str | None = None,
 ) -> Script:
     """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow."""
     site = find(profile)
@@ -48,7 +50,9 @@ def script_of(
         raise UsageError(
             f"The job has {job.ranks} ranks, but -n {processes} was given.", hint="Give nodes and ranks per node only."
         )
-    program = [sys.executable, "-m", "d4py.cli.main"]
+    wheels = (environment or site.environment) == "wheelhouse"
+    venv = venv_of(site, run, str(folder))
+    program = [f"{venv}/bin/python" if wheels else sys.executable, "-m", "d4py.cli.main"]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     return Script(
         run=run,
@@ -59,11 +63,12 @@ def script_of(
         begin=[*program, "run", f"--run-id={run}", f"--run-dir={folder}", f"--mapping={mapping}", *more, *words],
         resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, str(folder)],
         mpi=mpi,
+        environment=wheelhouse.environment(wheels=f"{folder}/wheels", venv=venv) if wheels else "",
     )
 
 
-def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
-    """Submit a job; return the run's folder. A run that was submitted is not submitted again."""
+def submit(script: Script, *, workflow: str, mapping: str, wheels: Path | None = None) -> Folder:
+    """Submit a job; return the run's folder. A run that was submitted is not submitted again. wheels: what its environment is made of."""
     path = Path(script.folder)
     if submission(path) is not None:
         return Folder(path)
@@ -79,7 +84,7 @@ def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         profile=script.profile.name,
     )
-    _send(script, sent)
+    _send(script, sent, wheels)
     return Folder(path)
 
 
@@ -94,7 +99,7 @@ def resubmit(folder: Folder) -> str:
     return sent.jobs[-1]
 
 
-def _send(script: Script, sent: Submission) -> None:
+def _send(script: Script, sent: Submission, wheels: Path | None) -> None:
     path = Path(script.folder)
     room = path / "job"
     try:
@@ -102,6 +107,9 @@ def _send(script: Script, sent: Submission) -> None:
         (path / "logs").mkdir(exist_ok=True)
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
+        (room / "environment").write_text(script.environment, encoding="utf-8")
+        if wheels is not None:
+            wheelhouse.lay(wheels, path / "wheels")
         (room / "flags").write_text("\0".join(script.flags), encoding="utf-8")
     except OSError as error:
         raise StateError(

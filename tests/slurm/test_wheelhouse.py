@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs on nodes without a way out, with packages that no Python of theirs has: as wheels that went along."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import Call
+from tests.slurm.test_runs import state
+
+from d4py.targets.slurm.wheel import write_wheel
+
+NEEDS = "humanize==4.9.0"
+WORKFLOW = """
+import socket, sys
+import d4py
+import humanize
+
+@d4py.producer
+def numbers(n: int = 4):
+    yield from range(n)
+
+class Say(d4py.IterativePE):
+    def _process(self, number):
+        try:
+            socket.create_connection(("192.0.2.1", 443), 2)
+            way = "a way out"
+        except OSError as error:
+            way = error.strerror
+        self.log(f"{way}; {d4py.__file__}; {humanize.__file__}; {sys.prefix} on {socket.gethostname()}")
+        return humanize.intcomma(number * 1000)
+
+workflow = numbers() >> Say()
+"""
+SITE = "--nodes 2 --ntasks-per-node 1 --time 5 --env wheelhouse"
+
+
+@pytest.fixture
+def folder(here: Path) -> Path:
+    """A workflow that needs a package which is nowhere installed."""
+    assert importlib.util.find_spec("humanize") is None
+    (here / "big").mkdir()
+    (here / "big" / "workflow.py").write_text(WORKFLOW)
+    (here / "big" / "workflow.toml").write_text(f'requirements = ["{NEEDS}"]\n')
+    return here
+
+
+def profile(here: Path, text: str) -> None:
+    """Write a profile."""
+    profiles = here / "config" / "d4py" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "mine.toml").write_text(f'launcher = ["srun", "--mpi=pmix"]\n{text}')
+
+
+def test_nodes_have_no_way_out(cluster: Cluster) -> None:
+    """Else the tests below show nothing."""
+    routes = subprocess.check_output(["ip", "-n", "d4py-n1", "route"], text=True)
+
+    assert routes.splitlines() == [routes.strip()]
+    assert "default" not in routes
+
+
+def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+
+    sent = call(f"submit --slurm big --profile debian-test {SITE} --run-id first --wait", **cache)
+    logs = call("logs first").out
+    # The second has no index to ask.
+    nowhere = {**cache, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    begun = time.monotonic()
+    again = call(f"submit --slurm big --profile debian-test {SITE} --run-id second", **nowhere)
+    took = time.monotonic() - begun
+
+    assert sent.code == 0, logs
+    assert sorted(re.findall(r"'[\d,]+'", call("outputs first").out)) == ["'0'", "'1,000'", "'2,000'", "'3,000'"]
+    venv = folder / "state/d4py/runs/first/venv"
+    assert re.search(rf"Network is unreachable; {venv}/\S+; {venv}/\S+/humanize/__init__.py; {venv} on n\d", logs)
+    assert (again.code, again.out) == (0, "slurm://second\n"), again.err
+    assert took < 6.0  # it takes less than one
+    assert call("wait second").code == 0
+    wheels = [
+        folder / "state/d4py/runs" / run / "wheels" / "humanize-4.9.0-py3-none-any.whl" for run in ("first", "second")
+    ]
+    assert wheels[0].samefile(wheels[1])
+
+
+def test_the_profile_may_have_it_on_the_disk_of_each_node(call: Call, folder: Path, cluster: Cluster) -> None:
+    """In these nodes /dev/shm is what each has alone."""
+    profile(folder, 'environment = "wheelhouse"\nlocal = "/dev/shm"\n')
+
+    run = call("submit --slurm big --profile mine --nodes 2 --ntasks-per-node 1 --time 5 --wait").out.strip()
+    logs = call(["logs", run]).out
+
+    assert state(call, run)["status"] == "done", logs
+    assert f"; /dev/shm/d4py-{run.removeprefix('slurm://')} on n" in logs
+    assert not (folder / "state/d4py/runs" / run.removeprefix("slurm://") / "venv").exists()
+    for number in range(1, cluster.nodes + 1):
+        inside = ["nsenter", f"--mount=/proc/{cluster.processes[f'slurmd.n{number}'].pid}/ns/mnt", "ls", "/dev/shm"]
+        assert "d4py-" not in subprocess.check_output(inside, text=True)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ('requirements = ["no-such-package-of-anyone==1"]', "The wheels cannot be had: Could not find a version"),
+        (f'requirements = ["{NEEDS}", "humanize<4"]', "The wheels cannot be had: Cannot install humanize<4"),
+        ('requirements = ["humanize=4"]', "The wheels cannot be had: "),
+        ('requirements = ["--index-url=http://x"]', "requirements of the workflow.toml of 'big' is ['--index-url"),
+        ("requirements = 3", "requirements of the workflow.toml of 'big' is 3. Write requirements = "),
+    ],
+)
+def test_what_cannot_be_had_is_one_line_and_nothing_is_sent(toml: str, says: str, call: Call, folder: Path) -> None:
+    (folder / "big" / "workflow.toml").write_text(toml)
+
+    told = call("submit --slurm big --env wheelhouse", XDG_CACHE_HOME=str(folder / "cache"))
+
+    assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1), told.err
+    assert says in told.err
+    assert not list((folder / "state").glob("d4py/runs/*"))
+    assert not list((folder / "cache" / "d4py").rglob("*.whl"))
+
+
+def test_what_is_not_named_as_needed_is_told_in_the_log(call: Call, folder: Path) -> None:
+    (folder / "big" / "workflow.toml").unlink()
+
+    sent = call(f"submit --slurm big --profile debian-test {SITE} --wait")
+
+    assert sent.code == 5
+    assert "No module named 'humanize'" in call(["logs", sent.out.strip()]).out
+
+
+def test_without_a_wheelhouse_it_is_told_at_once(call: Call, folder: Path) -> None:
+    assert "No module named 'humanize'" in call("submit --slurm big").err
+    assert "--env is for a cluster. Add --slurm." in call("submit big --env host").err
+
+
+def test_the_wheel_of_d4py_is_made_of_what_runs_and_is_the_same_each_time(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = write_wheel(tmp_path / "a"), write_wheel(tmp_path / "b")
+
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            f"--target={tmp_path / 'c'}",
+            str(one),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert one.read_bytes() == other.read_bytes()
+    assert (tmp_path / "c/d4py/targets/slurm/profiles/generic.toml").is_file()
+    assert zipfile.ZipFile(one).testzip() is None
