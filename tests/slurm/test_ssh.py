@@ -20,6 +20,8 @@ from tests.slurm.conftest import ANSWER, PATIENCE, SOURCE_ROOT, WORKFLOW, Call, 
 from tests.slurm.login import Login
 from tests.slurm.test_input import NASTY
 from tests.slurm.test_runs import outputs, state
+from tests.slurm.test_wheelhouse import NEEDS
+from tests.slurm.test_wheelhouse import WORKFLOW as NEEDY
 
 from d4py.targets.slurm.host import Host, heard, told
 
@@ -294,6 +296,26 @@ def test_hostile_arguments_reach_the_run_as_they_are(laptop: Call, login: Login)
     )
     assert f"--set=gate={nasty}" in ran.stdout.split("\0")
     assert not list(login.root.rglob("HACKED"))
+
+
+def test_wheels_are_fetched_on_the_laptop_and_sent_once(laptop: Call, login: Login, tmp_path: Path) -> None:
+    """The login node has no index to ask."""
+    lonely = f'PIP_NO_INDEX=1 PIP_FIND_LINKS= PYTHONPATH={SOURCE_ROOT} exec {sys.executable} -m d4py.cli.main "$@"'
+    login.program("d4py", lonely)
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big/workflow.py").write_text(NEEDY)
+    (tmp_path / "big/workflow.toml").write_text(f'requirements = ["{NEEDS}"]\n')
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    words = f"submit --slurm big {SITE} --env wheelhouse"
+    first, second = laptop(f"{words} --run-id a --wait", **cache), laptop(f"{words} --run-id b --wait", **cache)
+
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert laptop("outputs slurm://login/b").out.count("'1,000'") == 1
+    assert list((folder_of(login, "b") / "wheels").glob("humanize-*.whl"))
+    assert len(list((login.home / ".cache/d4py/wheelhouses").iterdir())) == 1
+    assert not list((folder_of(login, "b") / "sent").rglob("*.whl"))
+    assert len(list((folder_of(login, "b") / "sent/.d4py/wheels").iterdir())) == 1
 
 
 def test_a_file_about_a_host_that_is_wrong_is_told(laptop: Call, tmp_path: Path) -> None:

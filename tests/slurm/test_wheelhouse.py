@@ -16,7 +16,9 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Call
 from tests.slurm.test_runs import state
 
+from d4py.errors import UsageError
 from d4py.targets.slurm.wheel import write_wheel
+from d4py.targets.slurm.wheelhouse import gathered, kind
 
 NEEDS = "humanize==4.9.0"
 WORKFLOW = """
@@ -168,3 +170,19 @@ def test_the_wheel_of_d4py_is_made_of_what_runs_and_is_the_same_each_time(tmp_pa
     assert one.read_bytes() == other.read_bytes()
     assert (tmp_path / "c/d4py/targets/slurm/profiles/generic.toml").is_file()
     assert zipfile.ZipFile(one).testzip() is None
+
+
+def test_wheels_for_an_older_system_are_chosen_by_the_same_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    python, machine = kind().split(" ")[:3], kind().split(" ")[3]
+    older = " ".join([*python, machine, "glibc-2.28"])
+    other = " ".join([python[0], "3.99", python[2], machine, "glibc-2.28"])
+
+    house = gathered([NEEDS], mapping="mpi", target=older)
+
+    assert house != gathered([NEEDS], mapping="simple", target=older)
+    assert {path.name.partition("-")[0] for path in house.iterdir()} >= {"d4py", "humanize", "mpi4py", "pip"}
+    with pytest.raises(UsageError, match=r"The cluster has \w+ 3\.99 .* wheels can only be chosen by"):
+        gathered([NEEDS], mapping="mpi", target=other)
