@@ -308,9 +308,10 @@ def test_wheels_are_fetched_on_the_laptop_and_sent_once(laptop: Call, login: Log
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     words = f"submit --slurm big {SITE} --env wheelhouse"
-    first, second = laptop(f"{words} --run-id a --wait", **cache), laptop(f"{words} --run-id b --wait", **cache)
+    first, second = laptop(f"{words} --run-id a", **cache), laptop(f"{words} --run-id b", **cache)
 
     assert (first.code, second.code) == (0, 0), first.err + second.err
+    eventually(lambda: state(laptop, "slurm://login/b")["status"] == "done", "the run", within=150)
     assert laptop("outputs slurm://login/b").out.count("'1,000'") == 1
     assert list((folder_of(login, "b") / "wheels").glob("humanize-*.whl"))
     assert len(list((login.home / ".cache/d4py/wheelhouses").iterdir())) == 1

@@ -31,10 +31,13 @@ stop() {{ echo "d4py: error: The environment of the run cannot be made in $venv 
 mkdir -m 700 "$venv" 2>/dev/null
 [ -O "$venv" ] && [ ! -L "$venv" ] || stop "it is not ours"  # disks of nodes are open to all
 [ -e "$venv/ready" ] && exit 0
+shopt -s extglob
 pip=("$wheels"/pip-*.whl)
 {python} -m venv --clear --without-pip "$venv" &&
-    "$venv/bin/python" "${{pip[0]}}/pip" --disable-pip-version-check install --quiet --no-index --no-deps "$wheels"/*.whl &&
-    touch "$venv/ready" || stop "see above"
+    "$venv/bin/python" "${{pip[0]}}/pip" --disable-pip-version-check install --quiet --no-index --no-deps --no-compile \
+        "$wheels"/!(pip-*).whl || stop "see above"
+"$venv/bin/python" -m compileall -qq -j 0 "$venv/lib"  # on all processors; what does not compile is never imported
+touch "$venv/ready"
 """
 
 
