@@ -117,10 +117,11 @@ def test_it_is_suspended_resumed_and_cancelled_from_the_laptop(laptop: Call, log
 
     suspended = laptop(["suspend", run, "--timeout", "60"])
     assert (suspended.code, state(laptop, run)["status"]) == (0, "stopped")
+    assert suspended.out == f"{run}: stopped. Continue: d4py resume {run}\n"
     eventually(
         lambda: "d4py" not in cluster.call("squeue", "--noheader", "--name", folder_of(login, run).name), "its end"
     )
-    assert laptop(["resume", run]).code == 0
+    assert laptop(["resume", run]).out == f"{run}\n"
     eventually(lambda: state(laptop, run)["generation"] == 2, "the run")
     assert laptop(["cancel", run, "--timeout", "60"]).code == 0
     assert state(laptop, run)["status"] == "cancelled"

@@ -7,7 +7,6 @@ import importlib.util
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -79,16 +78,14 @@ def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder
     logs = call("logs first").out
     # The second has no index to ask.
     nowhere = {**cache, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
-    begun = time.monotonic()
     again = call(f"submit --slurm big --profile debian-test {SITE} --run-id second", **nowhere)
-    took = time.monotonic() - begun
 
     assert (sent.code, state(call, "first")["status"]) == (0, "done"), logs
     assert sorted(re.findall(r"'[\d,]+'", call("outputs first").out)) == ["'0'", "'1,000'", "'2,000'", "'3,000'"]
     venv = folder / "state/d4py/runs/first/venv"
     assert re.search(rf"Network is unreachable; {venv}/\S+; {venv}/\S+/humanize/__init__.py; {venv} on n\d", logs)
     assert (again.code, again.out) == (0, "slurm://second\n"), again.err
-    assert took < 6.0  # it takes less than one
+    assert call("cancel second").code == 0
     wheels = [
         folder / "state/d4py/runs" / run / "wheels" / "humanize-4.9.0-py3-none-any.whl" for run in ("first", "second")
     ]

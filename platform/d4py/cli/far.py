@@ -45,7 +45,7 @@ def forward(name: str, command: ModuleType, args: Namespace, place: tuple[str, s
                 f"--{option} is not for a run elsewhere.", hint=f"Do it there: ssh {host.name}; or print with -o json."
             )
     args.run, args.host = place[1], None
-    words = [name, *written(parser_of(name, command), args)]
+    words = [f"slurm://{host.name}/", name, *written(parser_of(name, command), args)]
     code = host.attend(words)
     for pause in _PAUSES if name == "wait" else ():
         if code == LOST:
@@ -107,12 +107,15 @@ def _sent(host: Host, words: Sequence[str], file: IO[bytes], name: str) -> str:
 def answer(word: str) -> int:
     """Do what another d4py asks for; return the exit code."""
     from d4py.cli.main import dispatch
+    from d4py.cli.summary import ELSEWHERE
     from d4py.targets.slurm.wheelhouse import houses, kind
 
     words = heard(word)
     if words == [WHEELS]:
         print(json.dumps({"kind": kind(), "houses": houses()}))
         return 0
+    if "://" in words[0]:
+        ELSEWHERE.set(words.pop(0))
     if words[0] in _LASTING:
         threading.Thread(target=_listen, daemon=True).start()
     return dispatch(words)
