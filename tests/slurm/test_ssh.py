@@ -310,6 +310,7 @@ def test_wheels_are_fetched_on_the_laptop_and_sent_once(laptop: Call, login: Log
 
     words = f"submit --slurm big {SITE} --env wheelhouse"
     first, second = laptop(f"{words} --run-id a", **cache), laptop(f"{words} --run-id b", **cache)
+    laptop("cancel slurm://login/a")
 
     assert (first.code, second.code) == (0, 0), first.err + second.err
     eventually(lambda: state(laptop, "slurm://login/b")["status"] == "done", "the run", within=150)

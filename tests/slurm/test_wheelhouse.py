@@ -7,7 +7,9 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,13 @@ OVER = ("done", "failed", "lost")
 SITE = "--nodes 2 --ntasks-per-node 1 --time 5 --env wheelhouse"
 
 
+@pytest.fixture(scope="session")
+def wheels() -> Iterator[Path]:
+    """Where wheels are kept: the tests share them."""
+    with tempfile.TemporaryDirectory(prefix="d4py-wheels-", dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture
 def folder(here: Path) -> Path:
     """A workflow that needs a package which is nowhere installed."""
@@ -70,8 +79,8 @@ def test_nodes_have_no_way_out(cluster: Cluster) -> None:
     assert "default" not in routes
 
 
-def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder: Path, wheels: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(wheels)}
 
     sent = call(f"submit --slurm big --profile debian-test {SITE} --run-id first", **cache)
     eventually(lambda: state(call, "first")["status"] in OVER, "the run", within=150)
@@ -86,17 +95,18 @@ def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder
     assert re.search(rf"Network is unreachable; {venv}/\S+; {venv}/\S+/humanize/__init__.py; {venv} on n\d", logs)
     assert (again.code, again.out) == (0, "slurm://second\n"), again.err
     assert call("cancel second").code == 0
-    wheels = [
-        folder / "state/d4py/runs" / run / "wheels" / "humanize-4.9.0-py3-none-any.whl" for run in ("first", "second")
-    ]
-    assert wheels[0].samefile(wheels[1])
+    name = "wheels/humanize-4.9.0-py3-none-any.whl"
+    assert (folder / "state/d4py/runs/first" / name).samefile(folder / "state/d4py/runs/second" / name)
 
 
-def test_the_profile_may_have_it_on_the_disk_of_each_node(call: Call, folder: Path, cluster: Cluster) -> None:
+def test_the_profile_may_have_it_on_the_disk_of_each_node(
+    call: Call, folder: Path, cluster: Cluster, wheels: Path
+) -> None:
     """In these nodes /dev/shm is what each has alone."""
     profile(folder, 'environment = "wheelhouse"\nlocal = "/dev/shm"\n')
 
-    run = call("submit --slurm big --profile mine --nodes 2 --ntasks-per-node 1 --time 5").out.strip()
+    words = "submit --slurm big --profile mine --nodes 2 --ntasks-per-node 1 --time 5"
+    run = call(words, XDG_CACHE_HOME=str(wheels)).out.strip()
     eventually(lambda: state(call, run)["status"] in OVER, "the run", within=150)
     logs = call(["logs", run]).out
 
@@ -112,7 +122,6 @@ def test_the_profile_may_have_it_on_the_disk_of_each_node(call: Call, folder: Pa
     ("toml", "says"),
     [
         ('requirements = ["no-such-package-of-anyone==1"]', "The wheels cannot be had: Could not find a version"),
-        (f'requirements = ["{NEEDS}", "humanize<4"]', "The wheels cannot be had: Cannot install humanize<4"),
         ('requirements = ["humanize=4"]', "The wheels cannot be had: "),
         ('requirements = ["--index-url=http://x"]', "requirements of the workflow.toml of 'big' is ['--index-url"),
         ("requirements = 3", "requirements of the workflow.toml of 'big' is 3. Write requirements = "),
@@ -129,10 +138,10 @@ def test_what_cannot_be_had_is_one_line_and_nothing_is_sent(toml: str, says: str
     assert not list((folder / "cache" / "d4py").rglob("*.whl"))
 
 
-def test_what_is_not_named_as_needed_is_told_in_the_log(call: Call, folder: Path) -> None:
+def test_what_is_not_named_as_needed_is_told_in_the_log(call: Call, folder: Path, wheels: Path) -> None:
     (folder / "big" / "workflow.toml").unlink()
 
-    run = call(f"submit --slurm big --profile debian-test {SITE}").out.strip()
+    run = call(f"submit --slurm big --profile debian-test {SITE}", XDG_CACHE_HOME=str(wheels)).out.strip()
     eventually(lambda: state(call, run)["status"] in OVER, "the run", within=150)
 
     assert state(call, run)["status"] == "lost"
