@@ -107,8 +107,8 @@ def _send(script: Script, sent: Submission, wheels: Path | None) -> None:
         (path / "logs").mkdir(exist_ok=True)
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
-        (room / "environment").write_text(script.environment, encoding="utf-8")
         if wheels is not None:
+            (room / "environment").write_text(script.environment, encoding="utf-8")
             wheelhouse.lay(wheels, path / "wheels")
         (room / "flags").write_text("\0".join(script.flags), encoding="utf-8")
     except OSError as error:

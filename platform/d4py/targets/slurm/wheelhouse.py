@@ -91,12 +91,11 @@ def gathered(requirements: Sequence[str], *, mapping: str, target: str | None = 
     target: the kind of Python that they are for, if it is not this one. Raises UsageError where they cannot be had.
     """
     with tempfile.TemporaryDirectory(prefix="d4py-wheel-") as scratch:
-        own = write_wheel(Path(scratch))
-        what = [hashlib.sha256(own.read_bytes()).hexdigest(), target or kind(), mapping, *sorted(requirements)]
+        own, extra = write_wheel(Path(scratch)), "[mpi]" if mapping == "mpi" else ""
+        what = [hashlib.sha256(own.read_bytes()).hexdigest(), extra, target or kind(), *sorted(requirements)]
         house = house_of(hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24])
         if house.is_dir():
             return house
-        extra = "[mpi]" if mapping == "mpi" else ""
         fetch(house, [*options_for(target or kind()), "--", f"{own}{extra}", "pip", *requirements])
     return house
 
@@ -134,7 +133,9 @@ def keep(folder: Path, house: Path) -> None:
     with suppress(OSError):  # another was faster, or it is on another file system
         os.replace(folder, house)
     if not house.is_dir():
-        shutil.copytree(folder, house)
+        with tempfile.TemporaryDirectory(prefix=".", dir=house.parent, ignore_cleanup_errors=True) as near:
+            shutil.copytree(folder, Path(near) / house.name)
+            keep(Path(near) / house.name, house)
 
 
 def lay(house: Path, folder: Path) -> None:
