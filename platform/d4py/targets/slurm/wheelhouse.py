@@ -135,7 +135,8 @@ def keep(folder: Path, house: Path) -> None:
     if not house.is_dir():
         with tempfile.TemporaryDirectory(prefix=".", dir=house.parent, ignore_cleanup_errors=True) as near:
             shutil.copytree(folder, Path(near) / house.name)
-            keep(Path(near) / house.name, house)
+            with suppress(OSError):
+                os.replace(Path(near) / house.name, house)
 
 
 def lay(house: Path, folder: Path) -> None:
