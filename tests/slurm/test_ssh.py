@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -277,14 +278,15 @@ def test_nothing_of_what_is_told_is_read_by_a_shell(shell: str, tmp_path: Path) 
     program = tmp_path / "d4py"
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$#" "$1" >>{tmp_path}/said\n')
     program.chmod(0o755)
-    host = Host(name="login", d4py=str(program))
+    host, at_home = Host(name="login", d4py=str(program)), {**os.environ, "HOME": str(tmp_path)}
     sent = [
         ["".join(chance.choices(NASTY.split("|"), k=chance.randint(1, 6))) for _ in range(chance.randint(1, 4))]
         for _ in range(20)
     ]
 
     for words in sent:
-        subprocess.run([shell, "-c", host._command(told(words))[-1]], cwd=tmp_path, check=True, timeout=PATIENCE)
+        line = host._command(told(words))[-1]
+        subprocess.run([shell, "-c", line], cwd=tmp_path, env=at_home, check=True, timeout=PATIENCE)
 
     lines = (tmp_path / "said").read_text().splitlines()
     assert set(lines[::2]) == {"1"}
