@@ -24,6 +24,7 @@ export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start wai
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
 folder={folder}
 cd {workdir} || exit 2
+rm -f "$folder/job/exit.$SLURM_JOB_ID"  # of this job before it was requeued
 if [ -e "$folder/run.json" ]; then
     set -- {resume}
 else
@@ -38,7 +39,7 @@ while kill -0 "$child" 2>/dev/null; do wait "$child"; done
 wait "$child"
 code=$?
 if [ "$code" = 5 ] && [ -n "$cut" ]; then
-    {again}
+    {again} && exit "$code"
 fi
 echo "$code" >"$folder/job/.exit.$SLURM_JOB_ID" && mv "$folder/job/.exit.$SLURM_JOB_ID" "$folder/job/exit.$SLURM_JOB_ID"
 exit "$code"
@@ -47,7 +48,7 @@ _AGAIN = {
     "requeue": 'scontrol requeue "$SLURM_JOB_ID"',
     "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} "$folder/job/script" '
     '>>"$folder/job/ids"',
-    "no": ":",
+    "no": "false",
 }
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _EACH = 3.0  # seconds between two questions to Slurm
 _GRACE = 15.0  # seconds that a job which is gone may still be about to write its state
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
-_ALIVE = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_ALIVE = (*_WAITING, *_RUNNING)
 
 
 def jobs_of(folder: Folder) -> list[str]:
@@ -42,10 +43,13 @@ class Watcher:
         past = sent is not None and state.generation < sent.generation
         if state.status.over and state.status is not Status.STOPPED and not past:
             return state
-        if time.monotonic() - self._asked >= _EACH:
+        doubtful = (
+            state.status is Status.STOPPED and self._name not in _ALIVE
+        )  # a job may have begun since it was asked
+        if doubtful or time.monotonic() - self._asked >= _EACH:
             self._asked = time.monotonic()
-            self._name = _name(jobs_of(self._folder))
-        if past and self._name in (*_WAITING, *_ALIVE):
+            self._name = _name(self._folder)
+        if past and self._name in _ALIVE:
             state.status, state.exit_code, state.error = Status.QUEUED, None, ""
             return state
         return _judged(self._folder, state, self._name)
@@ -56,21 +60,26 @@ def state_of(folder: Folder) -> State:
     return Watcher(folder).state()
 
 
-def _name(jobs: list[str]) -> str | None:
+def _name(folder: Folder) -> str | None:
     """Return Slurm's word for how the newest job is doing; None where it has none."""
+    jobs = jobs_of(folder)
     if not jobs:
         return None
     known = queued(jobs[-1])
-    return known[0] if known else accounted(jobs[-1])
+    name = known[0] if known else accounted(jobs[-1])
+    if name not in _ALIVE and jobs_of(folder) != jobs:
+        return _name(folder)  # before it ended it submitted another
+    return name
 
 
 def _judged(folder: Folder, state: State, name: str | None) -> State:
-    if name in _WAITING:
+    stays = state.status is Status.STOPPED and name in _RUNNING and not _ended(folder)  # it has yet to go on
+    if name in _WAITING or stays:
         if state.status is not Status.QUEUED:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
         state.status = Status.QUEUED
-    elif name not in _ALIVE and not state.status.over and _quiet(folder):
+    elif name not in _RUNNING and not state.status.over and _quiet(folder):
         state.status, state.exit_code = Status.LOST, 5
         state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word"
     return state
@@ -109,6 +118,12 @@ def end(folder: Folder) -> None:
             cancel_job(job)
         except SlurmError:
             continue  # it is over
+
+
+def _ended(folder: Folder) -> bool:
+    """Whether the newest job said that it has done what it had to do."""
+    number = jobs_of(folder)[-1].partition(";")[0]
+    return (folder.path / "job" / f"exit.{number}").exists()
 
 
 def _quiet(folder: Folder) -> bool:
