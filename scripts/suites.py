@@ -62,6 +62,9 @@ SLURM = (
     "iproute2",
     "iptables",
     "libpmix-dev",
+    "openssh-client",
+    "openssh-server",
+    "tcsh",
 )
 SUITES = (
     Suite(name="unit", budget=240, test=30),

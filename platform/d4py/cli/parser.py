@@ -93,6 +93,23 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def written(parser: Parser, args: Namespace) -> list[str]:
+    """Return words that are read as these arguments."""
+    options, rest = [], []
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        values = value if isinstance(value, list) else [value]
+        if not action.option_strings:
+            rest += [str(one) for one in values if one is not None]
+        elif action.nargs == 0:
+            options += [action.option_strings[-1]] if value is True else []
+        elif value != action.default:
+            options += [
+                f"{action.option_strings[-1]}={'='.join(one) if isinstance(one, tuple) else one}" for one in values
+            ]
+    return [*options, "--", *rest] if rest else options
+
+
 def add_run(parser: Parser) -> None:
     """Take a run."""
     parser.add_argument("run", metavar="RUN", help="id of a run, the start of one, or the path of its folder")

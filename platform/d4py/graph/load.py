@@ -100,6 +100,11 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
 
 
+def unloaded(source: Source) -> Workflow:
+    """Return what is known of a workflow whose module cannot be run here: its name, and workflow.toml."""
+    return Workflow(graph=WorkflowGraph(), source=source, digest="", toml=_toml(source))
+
+
 def of_graph(graph: WorkflowGraph) -> Workflow:
     """Wrap a graph that was drawn in this process."""
     return Workflow(graph=graph.flatten(), source=None, digest="")

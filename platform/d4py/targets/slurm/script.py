@@ -25,7 +25,7 @@ export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
 folder={folder}
 cd {workdir} || exit 2
 rm -f "$folder/job/exit.$SLURM_JOB_ID"  # of this job before it was requeued
-if [ -e "$folder/run.json" ]; then
+{environment}if [ -e "$folder/run.json" ]; then
     set -- {resume}
 else
     set -- {begin}
@@ -50,6 +50,13 @@ _AGAIN = {
     '>>"$folder/job/ids"',
     "no": "false",
 }
+# What is in the environment of whoever submits is not in that of the run.
+_WHEELS = """\
+unset PYTHONPATH PYTHONHOME
+{each}bash "$folder/job/environment" || exit 2
+"""
+_EACH_NODE = "srun --mpi=none --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 "
+_LOCAL = "trap '{each}rm -rf \"$venv\"' EXIT\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,7 @@ class Script:
     begin: Sequence[str]  # the words that begin the run
     resume: Sequence[str]  # those that continue it
     mpi: bool  # whether they are started on all ranks
+    environment: str = ""  # the script that makes the environment which they are to run in
 
     @property
     def flags(self) -> list[str]:
@@ -79,6 +87,15 @@ class Script:
             *self.job.flags,
         ]
 
+    def _environment(self) -> str:
+        """The lines that make the environment: once, or once on each node."""
+        if not self.environment:
+            return ""
+        local = self.profile.local
+        each = _EACH_NODE.format(nodes=self.job.nodes) if local else ""
+        gone = f"venv={shlex.quote(venv_of(self.profile, self.run, self.folder))}\n" + _LOCAL.format(each=each)
+        return (gone if local else "") + _WHEELS.format(each=each)
+
     @property
     def text(self) -> str:
         """The script."""
@@ -92,8 +109,14 @@ class Script:
             nodes=self.job.nodes if self.mpi else 1,
             folder=shlex.quote(self.folder),
             workdir=shlex.quote(self.workdir),
+            environment=self._environment(),
             begin=quoted(self.begin),
             resume=quoted(self.resume),
             launch=launch,
             again=_AGAIN[self.profile.again].format(flags=quoted(self.flags)),
         )
+
+
+def venv_of(profile: Profile, run: str, folder: str) -> str:
+    """Return where the environment of a run is made of wheels."""
+    return f"{profile.local.rstrip('/')}/d4py-{run}" if profile.local else f"{folder}/venv"

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.errors import StateError, UsageError
 from d4py.runs import Folder
 from d4py.runs.submission import Submission, submission
+from d4py.targets.slurm import wheelhouse
 from d4py.targets.slurm.commands import call, job_of
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.profile import find
-from d4py.targets.slurm.script import Script
+from d4py.targets.slurm.script import Script, venv_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def script_of(
@@ -29,6 +32,7 @@ def script_of(
     options: Mapping[str, object],
     mapping: str,
     processes: int | None,
+    environment: str | None = None,
 ) -> Script:
     """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow."""
     site = find(profile)
@@ -46,7 +50,9 @@ def script_of(
         raise UsageError(
             f"The job has {job.ranks} ranks, but -n {processes} was given.", hint="Give nodes and ranks per node only."
         )
-    program = [sys.executable, "-m", "d4py.cli.main"]
+    wheels = (environment or site.environment) == "wheelhouse"
+    venv = venv_of(site, run, str(folder))
+    program = [f"{venv}/bin/python" if wheels else sys.executable, "-m", "d4py.cli.main"]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     return Script(
         run=run,
@@ -57,11 +63,12 @@ def script_of(
         begin=[*program, "run", f"--run-id={run}", f"--run-dir={folder}", f"--mapping={mapping}", *more, *words],
         resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, str(folder)],
         mpi=mpi,
+        environment=wheelhouse.environment(wheels=f"{folder}/wheels", venv=venv) if wheels else "",
     )
 
 
-def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
-    """Submit a job; return the run's folder. A run that was submitted is not submitted again."""
+def submit(script: Script, *, workflow: str, mapping: str, wheels: Path | None = None) -> Folder:
+    """Submit a job; return the run's folder. A run that was submitted is not submitted again. wheels: what its environment is made of."""
     path = Path(script.folder)
     if submission(path) is not None:
         return Folder(path)
@@ -77,7 +84,7 @@ def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         profile=script.profile.name,
     )
-    _send(script, sent)
+    _send(script, sent, wheels)
     return Folder(path)
 
 
@@ -92,7 +99,7 @@ def resubmit(folder: Folder) -> str:
     return sent.jobs[-1]
 
 
-def _send(script: Script, sent: Submission) -> None:
+def _send(script: Script, sent: Submission, wheels: Path | None) -> None:
     path = Path(script.folder)
     room = path / "job"
     try:
@@ -100,18 +107,33 @@ def _send(script: Script, sent: Submission) -> None:
         (path / "logs").mkdir(exist_ok=True)
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
+        if wheels is not None:
+            (room / "environment").write_text(script.environment, encoding="utf-8")
+            wheelhouse.lay(wheels, path / "wheels")
         (room / "flags").write_text("\0".join(script.flags), encoding="utf-8")
     except OSError as error:
         raise StateError(
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
         ) from None
-    known = job_of(
-        f"d4py-{script.run}", script.job.clusters
-    )  # it was sent, and whoever sent it died before it was noted
-    if known is None:
-        call("sbatch", "--test-only", *script.flags, str(room / "script"))  # else what can never start waits for ever
-    sent.jobs.append(known or _sbatch(script.flags, room / "script"))
-    sent.write(path)
+    with _alone(room):
+        if submission(path) is not None:
+            return
+        known = job_of(
+            f"d4py-{script.run}", script.job.clusters
+        )  # it was sent, and whoever sent it died before it was noted
+        if known is None:
+            call("sbatch", "--test-only", *script.flags, str(room / "script"))  # what can never start waits for ever
+        sent.jobs.append(known or _sbatch(script.flags, room / "script"))
+        sent.write(path)
+
+
+@contextmanager
+def _alone(room: Path) -> Iterator[None]:
+    """Let whoever submits the same run meanwhile wait until this is done."""
+    with open(room / "sending", "w", encoding="utf-8") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sbatch(flags: Sequence[str], script: Path) -> str:
