@@ -79,8 +79,10 @@ def port(text: str) -> int:
 
 
 def run_id(text: str) -> str:
-    """Read the id of a run, which is also the name of its folder."""
-    if not text.isascii() or not all(letter.isalnum() or letter in "-_." for letter in text) or not text[:1].isalnum():
+    """Read the id of a run, which is also the name of its folder; that of a member of a sweep ends in /NUMBER."""
+    sweep, slash, member = text.partition("/")
+    letters = sweep.isascii() and all(letter.isalnum() or letter in "-_." for letter in sweep)
+    if not letters or not sweep[:1].isalnum() or (slash and not (member.isascii() and member.isdigit())):
         raise argparse.ArgumentTypeError(f"{text!r} is not an id: letters, digits, and -_. after the first")
     return text
 
@@ -91,6 +93,20 @@ def pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     return name, value
+
+
+def axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read `name=a,b,c`. A value with a comma in it is put in double quotes, as in CSV."""
+    import csv
+
+    name, values = pair(text)
+    try:
+        (row,) = csv.reader([values], strict=True)
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f'the values of {name} cannot be read ({error}): name=a,"b,c"') from None
+    if len(set(row)) < len(row):
+        raise argparse.ArgumentTypeError(f"{name} is to have a value twice")
+    return name, tuple(row) or ("",)
 
 
 def add_run(parser: Parser) -> None:

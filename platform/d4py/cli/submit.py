@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d4py.cli.members import add_sweep
 from d4py.cli.parser import run_id, whole
 from d4py.cli.run import add_course
 from d4py.cli.workflow import add_inputs, add_mapping, add_workflow
@@ -51,6 +52,7 @@ def add_slurm(parser: Parser) -> None:
     group.add_argument("--slurm", action="store_true", help="send it to Slurm, on the mapping mpi if none is named")
     group.add_argument("--profile", metavar="NAME", help="the site: see d4py profile list (default: generic)")
     group.add_argument("--dry-run", action="store_true", help="print the script of the job, and send nothing")
+    add_sweep(group)
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
     for name, about in _WORDS.items():
@@ -84,7 +86,7 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    asked = [option for option in ("profile", "dry_run", *_fields()) if getattr(args, option)]
+    asked = [option for option in ("profile", "dry_run", "sweep", "at_once", *_fields()) if getattr(args, option)]
     if asked:
         raise UsageError(f"--{asked[0].replace('_', '-')} is for a cluster.", hint="Add --slurm.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
@@ -94,13 +96,18 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
 
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
+    from d4py.cli.members import wanted
     from d4py.cli.workflow import inputs_of, loaded, mapping_of
     from d4py.graph import inputs
     from d4py.graph.check import check
+    from d4py.graph.load import check_values
     from d4py.mappings import get
     from d4py.targets import slurm
 
-    workflow = loaded(args)
+    sweep = wanted(args)
+    workflow = loaded(args, sweep.parameters(0) if sweep else {})
+    if sweep is not None and workflow.source is not None:
+        check_values(workflow.source, dict(args.sweep))
     calls = inputs.resolve(workflow.graph, inputs_of(args))
     check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
     mapping = mapping_of(args, workflow)[0] if args.mapping or "mapping" in workflow.toml.get("defaults", {}) else "mpi"
@@ -113,11 +120,12 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         options={option: getattr(args, option) for option in _fields()},
         mapping=mapping,
         processes=args.processes,
+        sweep=sweep is not None,
     )
     if args.dry_run:
         print(script.text, end="")
         return None
-    return slurm.submit(script, workflow=workflow.name, mapping=mapping)
+    return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep)
 
 
 def _fields() -> list[str]:
@@ -135,6 +143,7 @@ def words(args: Namespace) -> list[str]:
         "restarts": args.restarts,
         "output": args.output,
         "metrics": args.metrics,
+        "set-from": args.set_from,
     }
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += [f"--set={name}={value}" for name, value in args.parameters]

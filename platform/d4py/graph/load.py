@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
 from d4py.graph.graph import WorkflowGraph
-from d4py.graph.parameters import call_configure, set_on_graph
+from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph
+from d4py.graph.types import hints_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,19 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
     parameters = {**_declared(toml, source), **source.parameters}
     graph = _graph(module, source, parameters)
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
+
+
+def check_values(source: Source, values: Mapping[str, Sequence[object]]) -> None:
+    """Check several values of each parameter against its annotation. Raises ParameterError. The graph is drawn once at most."""
+    module, _ = _run_file(source) if source.kind == "file" else _import(source)
+    configure = _configure(module, source)
+    graph = _chosen(module, source).flatten() if configure is None else None
+    for name, each in values.items():
+        for value in each:
+            if graph is not None:
+                set_on_graph(graph, {name: value})
+            elif configure is not None:
+                converted(name, value, hints_of(configure).get(name), default_of(configure, name))
 
 
 def of_graph(graph: WorkflowGraph) -> Workflow:
@@ -188,14 +202,22 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _configure(module: ModuleType, source: Source) -> Callable[..., Any] | None:
+    """Return the function that draws the graph; None where a variable holds it."""
+    configure: Callable[..., Any] | None = getattr(module, "configure", None)
+    if source.variable is not None or not callable(configure):
+        return None
+    if not hasattr(configure, "__code__"):
+        raise LoadError(
+            f"configure of {source.target} is not a function.",
+            hint="Write def configure(...): and return a WorkflowGraph.",
+        )
+    return configure
+
+
 def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> WorkflowGraph:
-    configure = getattr(module, "configure", None)
-    if source.variable is None and callable(configure):
-        if not hasattr(configure, "__code__"):
-            raise LoadError(
-                f"configure of {source.target} is not a function.",
-                hint="Write def configure(...): and return a WorkflowGraph.",
-            )
+    configure = _configure(module, source)
+    if configure is not None:
         try:
             graph = call_configure(configure, parameters)
         except D4pyError:

@@ -22,7 +22,7 @@ set -u
 unset SLURM_EXPORT_ENV  # else what mpiexec starts has no environment
 export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start waits for ever
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
-folder={folder}
+folder={place}
 cd {workdir} || exit 2
 if [ -e "$folder/run.json" ]; then
     set -- {resume}
@@ -45,10 +45,21 @@ exit "$code"
 """
 _AGAIN = {
     "requeue": 'scontrol requeue "$SLURM_JOB_ID"',
-    "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} "$folder/job/script" '
-    '>>"$folder/job/ids"',
+    "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} {script} >>"$folder/job/ids"',
     "no": ":",
 }
+_TASK = '"$SLURM_ARRAY_TASK_ID"'
+
+
+class Shell(str):
+    """A word as the shell is to read it: of ours alone, never of a user."""
+
+    __slots__ = ()
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words for a shell: all quoted but those of ours."""
+    return " ".join(word if isinstance(word, Shell) else shlex.quote(word) for word in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,7 @@ class Script:
     begin: Sequence[str]  # the words that begin the run
     resume: Sequence[str]  # those that continue it
     mpi: bool  # whether they are started on all ranks
+    sweep: bool = False  # whether it is the script of all members of a sweep, each a task of an array
 
     @property
     def flags(self) -> list[str]:
@@ -71,7 +83,7 @@ class Script:
         stays = profile.again == "requeue"
         return [
             *(f"--job-name=d4py-{self.run}", f"--comment=d4py {self.run}", f"--chdir={self.folder}/job"),
-            *(f"--output={self.folder}/logs/job-%j.log", "--open-mode=append"),
+            *(f"--output={self.folder}/{'%a/logs/job-%A' if self.sweep else 'logs/job-%j'}.log", "--open-mode=append"),
             *(f"--signal=B:USR1@{profile.margin}", f"--export={profile.export}"),
             *(["--requeue"] if stays and "--requeue" not in profile.forbidden else []),
             *profile.required,
@@ -81,18 +93,20 @@ class Script:
     @property
     def text(self) -> str:
         """The script."""
-        quoted = shlex.join
+        quoted = joined
         launch = quoted(self.profile.launch(self.job.ranks)) if self.mpi else "env"
+        script = f"{self.folder}/job/script"
+        array = [Shell(f"--array={_TASK}")] if self.sweep else []
         return _SCRIPT.format(
             run=self.run,
-            sbatch=quoted(["sbatch", *self.flags, f"{self.folder}/job/script"]).replace("\n", "?"),
+            sbatch=quoted(["sbatch", *array, *self.flags, script]).replace("\n", "?"),
             prologue="\n".join(self.profile.prologue),
             ranks=self.job.ranks if self.mpi else 1,
             nodes=self.job.nodes if self.mpi else 1,
-            folder=shlex.quote(self.folder),
+            place=shlex.quote(self.folder) + (f"/{_TASK}" if self.sweep else ""),
             workdir=shlex.quote(self.workdir),
             begin=quoted(self.begin),
             resume=quoted(self.resume),
             launch=launch,
-            again=_AGAIN[self.profile.again].format(flags=quoted(self.flags)),
+            again=_AGAIN[self.profile.again].format(flags=quoted([*array, *self.flags]), script=shlex.quote(script)),
         )

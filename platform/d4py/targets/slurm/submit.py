@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.errors import StateError, UsageError
-from d4py.runs import Folder
+from d4py.runs import Folder, opened
 from d4py.runs.submission import Submission, submission
+from d4py.runs.sweep import Sweep
 from d4py.targets.slurm.commands import call, job_of
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.profile import find
 from d4py.targets.slurm.script import Script
+from d4py.targets.slurm.sweep import Members, Place, again, note, place_of_member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +31,12 @@ def script_of(
     options: Mapping[str, object],
     mapping: str,
     processes: int | None,
+    sweep: bool = False,
 ) -> Script:
-    """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow."""
+    """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow.
+
+    sweep: it is to be that of every member of one.
+    """
     site = find(profile)
     job = checked(options, site.options)
     missing = [name for name in site.needed if getattr(job, name, None) is None]
@@ -48,23 +54,25 @@ def script_of(
         )
     program = [sys.executable, "-m", "d4py.cli.main"]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
+    place = place_of_member(run) if sweep else Place([f"--run-id={run}", f"--run-dir={folder}"], str(folder))
     return Script(
         run=run,
         folder=str(folder),
         workdir=str(Path.cwd()),
         job=job,
         profile=site,
-        begin=[*program, "run", f"--run-id={run}", f"--run-dir={folder}", f"--mapping={mapping}", *more, *words],
-        resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, str(folder)],
+        begin=[*program, "run", *place.begin, f"--mapping={mapping}", *more, *words],
+        resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, place.resume],
         mpi=mpi,
+        sweep=sweep,
     )
 
 
-def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
-    """Submit a job; return the run's folder. A run that was submitted is not submitted again."""
+def submit(script: Script, *, workflow: str, mapping: str, sweep: Members | None = None) -> Folder:
+    """Submit a job, or for a sweep an array of them; return the run's folder. A run that was submitted is not submitted again."""
     path = Path(script.folder)
     if submission(path) is not None:
-        return Folder(path)
+        return opened(path)
     if (path / "run.json").exists():
         raise StateError(
             f"The folder {str(path)!r} already holds a run.", hint="Continue it with d4py resume, or choose another."
@@ -76,23 +84,26 @@ def submit(script: Script, *, workflow: str, mapping: str) -> Folder:
         mapping=mapping,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         profile=script.profile.name,
+        options={"at_once": sweep.at_once} if sweep else {},
     )
-    _send(script, sent)
-    return Folder(path)
+    _send(script, sent, sweep)
+    return opened(path)
 
 
 def resubmit(folder: Folder) -> str:
-    """Submit the script of a run once more: it continues the run. Return the id of the job."""
+    """Submit the script of a run once more: it continues the run, or of a sweep what is not done. Return the id of the job."""
     sent = submission(folder.path)
     assert sent is not None
+    if sent.member is not None or isinstance(folder, Sweep):
+        return again(folder, _sbatch)
     flags = (folder.path / "job" / "flags").read_text(encoding="utf-8").split("\0")
-    sent.jobs.append(_sbatch(flags, folder.path / "job" / "script"))
-    sent.generation = folder.state().generation + 1
+    folder.forget_requests()
+    sent.renew(_sbatch(flags, folder.path / "job" / "script"), folder.state().generation + 1)
     sent.write(folder.path)
     return sent.jobs[-1]
 
 
-def _send(script: Script, sent: Submission) -> None:
+def _send(script: Script, sent: Submission, sweep: Members | None) -> None:
     path = Path(script.folder)
     room = path / "job"
     try:
@@ -101,6 +112,7 @@ def _send(script: Script, sent: Submission) -> None:
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
         (room / "flags").write_text("\0".join(script.flags), encoding="utf-8")
+        members = sweep.lay(path, script.run) if sweep else None
     except OSError as error:
         raise StateError(
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
@@ -108,9 +120,12 @@ def _send(script: Script, sent: Submission) -> None:
     known = job_of(
         f"d4py-{script.run}", script.job.clusters
     )  # it was sent, and whoever sent it died before it was noted
+    flags = [*(sweep.flags if sweep else []), *script.flags]
     if known is None:
-        call("sbatch", "--test-only", *script.flags, str(room / "script"))  # else what can never start waits for ever
-    sent.jobs.append(known or _sbatch(script.flags, room / "script"))
+        call("sbatch", "--test-only", *flags, str(room / "script"))  # else what can never start waits for ever
+    sent.jobs.append(known or _sbatch(flags, room / "script"))
+    if members is not None:
+        note(members, sent)
     sent.write(path)
 
 
