@@ -95,6 +95,15 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def resource(text: str) -> tuple[str, str, str]:
+    """Read `PE.name=value`."""
+    full, value = pair(text)
+    pe, dot, name = full.rpartition(".")
+    if not dot or not pe:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form PE.name=value, such as correlate.threads=4")
+    return pe, name, value
+
+
 def axis(text: str) -> tuple[str, tuple[str, ...]]:
     """Read `name=a,b,c`. A value with a comma in it is put in double quotes, as in CSV."""
     import csv

@@ -121,6 +121,7 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         mapping=mapping,
         processes=args.processes,
         sweep=sweep is not None,
+        workflow=workflow,
     )
     if args.dry_run:
         print(script.text, end="")
@@ -147,6 +148,7 @@ def words(args: Namespace) -> list[str]:
     }
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += [f"--set={name}={value}" for name, value in args.parameters]
+    options += [f"--resource={pe}.{name}={value}" for pe, name, value in args.resources]
     options += [f"--on-error={policy}" for policy in args.on_error]
     options += ["--no-fuse"] if args.no_fuse else []
     return [*options, "--", args.workflow]

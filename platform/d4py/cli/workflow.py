@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from d4py.cli.parser import Namespace, Parser, pair, whole
+from d4py.cli.parser import Namespace, Parser, pair, resource, whole
 from d4py.errors import LoadError, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ def add_workflow(parser: Parser) -> None:
     )
     parser.add_argument(
         "--set-from", metavar="FILE", help="set parameters as a JSON file says, {name: value}; --set goes before it"
+    )
+    parser.add_argument(
+        "--resource",
+        metavar="PE.NAME=VALUE",
+        type=resource,
+        action="append",
+        default=[],
+        dest="resources",
+        help="ask for something for a PE: processes, threads, memory (8G), per_node",
     )
     parser.add_argument("--graph", metavar="NAME", help="the variable that holds the graph, where there are several")
 
@@ -95,7 +105,11 @@ def source_of(args: Namespace, more: Parameters[str, str] | None = None) -> Sour
     from d4py.graph.load import find
 
     kept = parameters_in(args.set_from) if args.set_from is not None else {}
-    return find(args.workflow, parameters={**kept, **dict(args.parameters), **(more or {})}, variable=args.graph)
+    asked: dict[str, dict[str, str]] = {}
+    for pe, name, value in args.resources:
+        asked.setdefault(pe, {})[name] = value
+    source = find(args.workflow, parameters={**kept, **dict(args.parameters), **(more or {})}, variable=args.graph)
+    return replace(source, resources=asked)
 
 
 def parameters_in(file: str) -> dict[str, Any]:
@@ -115,8 +129,11 @@ def parameters_in(file: str) -> dict[str, Any]:
 
 def begun(args: Namespace) -> Workflow:
     """Load the workflow that the arguments name, in a process that does nothing but run it."""
+    from d4py.graph.load import threads_of
     from d4py.mappings import get
+    from d4py.mappings.numerics import grant_threads
 
+    grant_threads(threads_of(source_of(args)))
     if args.mapping is None:
         return loaded(args)
     engine = get(args.mapping)

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
+from d4py.graph import resources
 from d4py.graph.graph import WorkflowGraph
 from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph
 from d4py.graph.types import hints_of
@@ -32,6 +33,7 @@ class Source:
     variable: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     folder: str | None = None  # of workflow.toml
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)  # by PE; they go before those of workflow.toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,13 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
         source = replace(source, variable=choose(_graphs(module)))
     parameters = {**_declared(toml, source), **source.parameters}
     graph = _graph(module, source, parameters)
+    resources.claim(graph, _resources(toml, source))
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
+
+
+def threads_of(source: Source) -> int:
+    """Return how many threads numerical libraries are to make in a process of a workflow; 0 where nobody says. It is not loaded yet."""
+    return resources.merged(_resources(_toml(source), source), "threads")
 
 
 def check_values(source: Source, values: Mapping[str, Sequence[object]]) -> None:
@@ -292,6 +300,15 @@ def _declared(toml: Mapping[str, Any], source: Source) -> dict[str, Any]:
                     hint=did_you_mean(name, declared),
                 )
     return declared
+
+
+def _resources(toml: Mapping[str, Any], source: Source) -> list[tuple[Mapping[str, object], str]]:
+    """Return what is asked for PEs, each table with where it is from."""
+    table = toml.get("resources", {})
+    where = f"[resources] of {source.folder}/workflow.toml"
+    if not isinstance(table, dict):
+        raise LoadError(f"{where} is not a table.", hint="Write [resources.PE], and below it threads = 4.")
+    return [(table, where), (source.resources, "--resource")]
 
 
 def _near_file(path: Path) -> str:

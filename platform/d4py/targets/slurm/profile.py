@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import LoadError, UsageError, did_you_mean, listed
+from d4py.graph.resources import parsed_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,8 @@ class Profile:
     prologue: tuple[str, ...] = ()  # lines of shell before anything else
     internet: bool = True  # whether nodes reach any network
     accounting: bool = True  # whether sacct answers users
+    node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
+    node_memory: str = ""  # of a node, such as 96G
     containers: str = ""  # the runtime that there is
     options: Mapping[str, Any] = field(default_factory=dict)  # of the job, where the user gives none
 
@@ -90,6 +93,10 @@ def read(path: Path) -> Profile:
             raise LoadError(f"The profile {path} has {key} = {value!r:.60}.", hint=f"It is of type {wanted.__name__}.")
     read_in: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     profile = Profile(name=path.stem, **read_in)
+    if profile.node_memory and not parsed_size(profile.node_memory):
+        raise LoadError(
+            f"The profile {path} has node_memory = {profile.node_memory!r:.40}.", hint="Write a size such as 96G."
+        )
     for key, allowed in (("again", _AGAIN), ("export", _EXPORTS)):
         if getattr(profile, key) not in allowed:
             raise LoadError(

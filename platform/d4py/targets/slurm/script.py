@@ -22,7 +22,7 @@ set -u
 unset SLURM_EXPORT_ENV  # else what mpiexec starts has no environment
 export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start waits for ever
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
-folder={place}
+{processors}folder={place}
 cd {workdir} || exit 2
 if [ -e "$folder/run.json" ]; then
     set -- {resume}
@@ -48,6 +48,11 @@ _AGAIN = {
     "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} {script} >>"$folder/job/ids"',
     "no": ":",
 }
+# srun does not take over what sbatch was told, and mpiexec would bind all threads of a rank to one processor.
+_PROCESSORS = """\
+export SRUN_CPUS_PER_TASK={}  # srun asks anew
+export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none I_MPI_PIN_DOMAIN=omp
+"""
 _TASK = '"$SLURM_ARRAY_TASK_ID"'
 
 
@@ -103,6 +108,7 @@ class Script:
             prologue="\n".join(self.profile.prologue),
             ranks=self.job.ranks if self.mpi else 1,
             nodes=self.job.nodes if self.mpi else 1,
+            processors=_PROCESSORS.format(self.job.cpus_per_task) if self.job.cpus_per_task else "",
             place=shlex.quote(self.folder) + (f"/{_TASK}" if self.sweep else ""),
             workdir=shlex.quote(self.workdir),
             begin=quoted(self.begin),

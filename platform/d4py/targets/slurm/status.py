@@ -116,6 +116,8 @@ def _judged(folder: Folder, state: State, name: str | None) -> State:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
         state.status = Status.QUEUED
+    elif name in _ALIVE and state.status is Status.STOPPED:  # its job has yet to see to what follows
+        state.status, state.exit_code = Status.RUNNING, None
     elif name not in _ALIVE and not state.status.over and (refusal := _refusal(folder)):
         state.status, state.exit_code, state.error = Status.FAILED, UsageError.exit_code, refusal
     elif name not in _ALIVE and not state.status.over and _quiet(folder):

@@ -13,6 +13,7 @@ from d4py.runs import Folder, opened
 from d4py.runs.submission import Submission, submission
 from d4py.runs.sweep import Sweep
 from d4py.targets.slurm.commands import call, job_of
+from d4py.targets.slurm.fit import fitted
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.profile import find
 from d4py.targets.slurm.script import Script
@@ -20,6 +21,8 @@ from d4py.targets.slurm.sweep import Members, Place, again, note, place_of_membe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from d4py.graph.load import Workflow
 
 
 def script_of(
@@ -32,10 +35,11 @@ def script_of(
     mapping: str,
     processes: int | None,
     sweep: bool = False,
+    workflow: Workflow | None = None,
 ) -> Script:
     """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow.
 
-    sweep: it is to be that of every member of one.
+    sweep: it is to be that of every member of one. workflow: what its PEs ask for is asked of the site.
     """
     site = find(profile)
     job = checked(options, site.options)
@@ -52,6 +56,8 @@ def script_of(
         raise UsageError(
             f"The job has {job.ranks} ranks, but -n {processes} was given.", hint="Give nodes and ranks per node only."
         )
+    if workflow is not None:
+        job = fitted(job, site, workflow, mapping=mapping, processes=processes, fuse="--no-fuse" not in words)
     program = [sys.executable, "-m", "d4py.cli.main"]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     place = place_of_member(run) if sweep else Place([f"--run-id={run}", f"--run-dir={folder}"], str(folder))
