@@ -8,8 +8,10 @@ from itertools import islice
 
 from d4py.cli.delivery import checked
 from d4py.cli.parser import Namespace, Parser, add_format, add_run, whole
+from d4py.cli.staging import give_back
 from d4py.cli.table import number_of
 from d4py.cli.values import json_line, line
+from d4py.connectors.uri import is_uri
 from d4py.errors import UsageError, did_you_mean, listed
 from d4py.runs import find
 from d4py.runs.outputs import Outputs, write_lines
@@ -43,6 +45,9 @@ def call(args: Namespace) -> int:
             raise UsageError(
                 "--output writes all outputs.", hint="Leave out --pe and --limit, or print with -o json > FILE."
             )
+        if is_uri(args.output):
+            print(f"{number_of(give_back(folder, args.output), 'output')} in {args.output}")
+            return 0
         path = checked(args.output)
         args.stdout.give_back()
         number = write_lines(outputs, path)

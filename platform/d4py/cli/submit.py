@@ -61,7 +61,9 @@ def add_slurm(parser: Parser) -> None:
 
 def call(args: Namespace) -> int:
     """Start the run."""
+    from d4py.cli.staging import give_back
     from d4py.cli.summary import run_name
+    from d4py.connectors.uri import is_uri
     from d4py.runs import home, new_id
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
@@ -78,7 +80,10 @@ def call(args: Namespace) -> int:
         follow(folder, [])
     if args.wait or args.follow:
         state = until(folder, lambda state: state.status.over, look=look_at(folder))
-        return 5 if state is None or state.exit_code is None else state.exit_code
+        code = 5 if state is None or state.exit_code is None else state.exit_code
+        if args.slurm and code in (0, 4) and is_uri(args.output):
+            give_back(folder, args.output)
+        return code
     return 0
 
 
@@ -97,6 +102,7 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
     from d4py.cli.members import wanted
+    from d4py.cli.staging import check_output, stage
     from d4py.cli.workflow import inputs_of, loaded, mapping_of
     from d4py.graph import inputs
     from d4py.graph.check import check
@@ -104,6 +110,8 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     from d4py.mappings import get
     from d4py.targets import slurm
 
+    check_output(args)
+    stage(args, slurm.find(args.profile or "generic"), path)
     sweep = wanted(args)
     workflow = loaded(args, sweep.parameters(0) if sweep else {})
     if sweep is not None and workflow.source is not None:
@@ -135,6 +143,8 @@ def _fields() -> list[str]:
 
 def words(args: Namespace) -> list[str]:
     """Return the arguments of `d4py run` that mean the same."""
+    from d4py.connectors.uri import is_uri
+
     given = {
         "graph": args.graph,
         "iterations": args.iterations,
@@ -142,7 +152,7 @@ def words(args: Namespace) -> list[str]:
         "file": args.file,
         "checkpoint": args.checkpoint,
         "restarts": args.restarts,
-        "output": args.output,
+        "output": None if is_uri(args.output) else args.output,
         "metrics": args.metrics,
         "set-from": args.set_from,
     }

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
 from d4py.graph import resources
+from d4py.graph.function import FunctionPE
 from d4py.graph.graph import WorkflowGraph
-from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph
+from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph, takes_path
 from d4py.graph.types import hints_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,27 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
 def threads_of(source: Source) -> int:
     """Return how many threads numerical libraries are to make in a process of a workflow; 0 where nobody says. It is not loaded yet."""
     return resources.merged(_resources(_toml(source), source), "threads")
+
+
+def parameters_of(source: Source) -> dict[str, Any]:
+    """Return the values of parameters that a workflow's name and its workflow.toml give. It is not loaded yet."""
+    return {**_declared(_toml(source), source), **source.parameters}
+
+
+def paths_of(source: Source) -> set[str]:
+    """Return the parameters that are paths by their annotations, each as it may be set. The graph is drawn, with no values."""
+    module, _ = _run_file(source) if source.kind == "file" else _import(source)
+    configure = _configure(module, source)
+    if configure is not None:
+        return {name for name, hint in hints_of(configure).items() if takes_path(hint)}
+    functions = [pe for pe in _chosen(module, source).flatten().pes if isinstance(pe, FunctionPE)]
+    return {
+        full
+        for pe in functions
+        for name, hint in hints_of(pe.function).items()
+        if name in pe.settable and takes_path(hint)
+        for full in (name, f"{pe.id}.{name}", f"{pe.name}.{name}")
+    }
 
 
 def check_values(source: Source, values: Mapping[str, Sequence[object]]) -> None:

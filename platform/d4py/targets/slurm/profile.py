@@ -37,6 +37,7 @@ class Profile:
     prologue: tuple[str, ...] = ()  # lines of shell before anything else
     internet: bool = True  # whether nodes reach any network
     accounting: bool = True  # whether sacct answers users
+    staging: str = "run"  # where data that parameters name by URI is fetched to: the run's folder, another, or nowhere
     node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
     node_memory: str = ""  # of a node, such as 96G
     containers: str = ""  # the runtime that there is
