@@ -11,6 +11,7 @@ from d4py.cli.run import add_delivery, add_report
 from d4py.cli.summary import run_name
 from d4py.errors import StateError
 from d4py.runs import find
+from d4py.runs.sweep import Sweep
 from d4py.targets.find import target_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def options(parser: Parser) -> None:
 def again(folder: Folder, room: ModuleType) -> int:
     """Send a run once more to where it was."""
     state = room.state_of(folder)
-    if not state.status.over or state.exit_code == 0:
+    if not isinstance(folder, Sweep) and (not state.status.over or state.exit_code == 0):
         raise StateError(f"The run {state.run!r} is {state.status.value}.", hint=f"See d4py status {state.run}.")
     room.resubmit(folder)
     print(run_name(folder.path, state.run))
@@ -59,6 +60,7 @@ def call(args: Namespace) -> int:
         args.gone = True
     if room is not None and args.mapping is None and args.processes is None and not (args.here or args.gone):
         return again(folder, room)
+    folder.description()  # of a sweep there is none
     state = folder.state()
     watching = Watching(
         args, folder=folder.path, known=lambda: Known(of_calls(pickle.loads(folder.inputs()))), output=state.output
