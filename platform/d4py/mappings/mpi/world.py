@@ -48,6 +48,11 @@ def check(world: World, environment: Mapping[str, str], asked: int | None = None
         )
 
 
+def launched(environment: Mapping[str, str]) -> bool:
+    """Whether a launcher says that it started this process with others; in a job's own script none did."""
+    return max(_number(environment, name) for name in _SIZES if name != "SLURM_NTASKS") > 1
+
+
 def first(environment: Mapping[str, str]) -> bool:
     """Whether the launcher calls this process its first: of many that are wrong in the same way one says so."""
     return all(_number(environment, name) == 0 for name in _RANKS)
