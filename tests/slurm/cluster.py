@@ -71,6 +71,8 @@ class Cluster:
         self.root.chmod(0o755)
         (self.root / "state").mkdir()
         self._write_conf(self.root)
+        self.small.mkdir()
+        self.resize("1m", "-t", "tmpfs", "small")  # before there are nodes, that all see the same
         key = self.root / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
@@ -84,6 +86,17 @@ class Cluster:
         for number in self._numbers:
             self.start_node(number)
         self._await(lambda: self.states() == ["idle"] * self.nodes, "all nodes to be idle")
+
+    @property
+    def small(self) -> Path:
+        """A disk that soon is full, the same on all nodes."""
+        return self.root / "small"
+
+    def resize(self, size: str, *words: str) -> None:
+        """Give the small disk another size."""
+        subprocess.run(
+            ["mount", "-o", f"{'' if words else 'remount,'}size={size}", *words, str(self.small)], check=True
+        )
 
     def start_node(self, number: int) -> None:
         """Start a node."""
@@ -121,6 +134,7 @@ class Cluster:
             process.kill()
             process.wait()
         self.processes.clear()
+        subprocess.run(["umount", str(self.small)], capture_output=True, check=False)
         self._no_network()
 
     def states(self) -> list[str]:
