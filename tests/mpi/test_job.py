@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mpi.conftest import ANSWER, Mpi
+from tests.mpi.conftest import ANSWER
+from tests.mpi.installed import Mpi
 
 Eventually = Callable[[Callable[[], object], str], None]
 
