@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -133,8 +134,14 @@ def _judged(folder: Folder, state: State, name: str | None) -> State:
         state.status, state.exit_code, state.error = Status.FAILED, UsageError.exit_code, refusal
     elif name not in _RUNNING and not state.status.over and _quiet(folder):
         state.status, state.exit_code = Status.LOST, 5
-        state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word"
+        state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word{_why(folder)}"
     return state
+
+
+def _why(folder: Folder) -> str:
+    """Return why a job may have ended without a word."""
+    full = shutil.disk_usage(folder.path).free == 0
+    return ": there is no space left on the device of its folder. Make room, then d4py resume" if full else ""
 
 
 def told(folder: Folder) -> str:
