@@ -57,10 +57,14 @@ def job_of(call: Call, cluster: Cluster, run: str) -> str:
     return cluster.call("scontrol", "show", "job", job)
 
 
-@pytest.mark.parametrize("profile", ["generic", "debian-test"])
-def test_the_job_asks_for_it_and_the_pe_has_it(profile: str, call: Call, cluster: Cluster) -> None:
-    """By mpiexec and by srun: two instances on two nodes, BLAS with two threads, which are not bound to one processor."""
-    sent = call(f"submit --slurm asking --profile {profile} {SITE} --wait")
+@pytest.mark.parametrize(
+    ("profile", "ranks", "processors", "memory"), [("generic", 1, 4, "556M"), ("debian-test", 2, 8, "812M")]
+)
+def test_the_job_asks_for_it_and_the_pe_has_it(
+    profile: str, ranks: int, processors: int, memory: str, call: Call, cluster: Cluster
+) -> None:
+    """By mpiexec, which binds each of two ranks to a processor if it is left to, and by srun: an instance on each node, BLAS with two threads."""
+    sent = call(f"submit --slurm asking --profile {profile} --nodes 2 --ntasks-per-node {ranks} --time 5 --wait")
     run = sent.out.strip()
     instances = told(call, run)
     job = job_of(call, cluster, run)
@@ -69,8 +73,8 @@ def test_the_job_asks_for_it_and_the_pe_has_it(profile: str, call: Call, cluster
     assert len({host for host, *_ in instances}) == len(instances) == 2
     assert [seen for _, _, *seen in instances] == [[2, 2, 2]] * 2
     assert "CPUs/Task=2" in job
-    assert re.search(r"NumCPUs=8\b", job)
-    assert "MinMemoryNode=812M" in job  # one instance and two ranks
+    assert re.search(rf"NumCPUs={processors}\b", job)
+    assert f"MinMemoryNode={memory}" in job  # one instance, and 256 MB for each rank
 
 
 def test_the_command_line_goes_before_workflow_toml(call: Call, cluster: Cluster) -> None:

@@ -69,9 +69,8 @@ def test_a_run_that_goes_on_is_cancelled_and_resumed(call: Call, here: Path, clu
     assert state(call, run)["status"] == "running"
 
     cancelled = call(["cancel", run])
-    eventually(
-        lambda: "d4py" not in cluster.call("squeue", "--noheader", "--partition=main", "--format=%j"), "the job to end"
-    )
+    name = run.replace("slurm://", "d4py-")
+    eventually(lambda: name not in cluster.call("squeue", "--noheader", "--format=%j"), "the job to end")
 
     assert cancelled.code == 0
     assert state(call, run)["status"] == "cancelled"

@@ -207,7 +207,7 @@ def test_a_member_that_cannot_begin_says_why(call: Call, here: Path) -> None:
     assert status(call, "p")["members"][1]["error"] == "2 is too many."
 
 
-def test_submitting_a_sweep_twice_finds_the_first(call: Call) -> None:
+def test_submitting_a_sweep_twice_finds_the_first_and_commands_for_one_run_ask_for_a_member(call: Call) -> None:
     words = f"submit --slurm swept.py {SITE} --sweep n=1,2 --run-id twice"
 
     first, second = call(words), call(words)
@@ -215,6 +215,10 @@ def test_submitting_a_sweep_twice_finds_the_first(call: Call) -> None:
     assert first.out == second.out == "slurm://twice\n"
     assert call("wait twice").code == 0
     assert [member["generation"] for member in status(call, "twice")["members"]] == [1, 1]
+    for command in ("audit twice", "outputs twice --output all.jsonl", "resume twice --here"):
+        told = call(command)
+        assert (told.code, "twice/0" in told.err) == (2, True), told.err
+    assert "has no member '2'; it has 0 to 1." in call("status twice/2").err
     assert "is a member of a sweep" in call("prune twice/0").err
     assert call("prune twice").code == 0
     assert call("list --quiet").out == ""
@@ -253,12 +257,3 @@ def test_a_sweep_larger_than_an_array_is_refused_before_anything_is_written(call
     assert told.code == 2
     assert "The sweep has 1,600 combinations; an array of this Slurm takes 1,001 (MaxArraySize)." in told.err
     assert not list((here / "state").glob("d4py/runs/*"))
-
-
-def test_commands_for_one_run_ask_for_a_member(call: Call) -> None:
-    assert call(f"submit --slurm swept.py {SITE} --sweep n=1,2 --run-id one --wait").code == 0
-
-    for words in ("audit one", "outputs one --output all.jsonl", "resume one --here"):
-        told = call(words)
-        assert (told.code, "one/0" in told.err) == (2, True), told.err
-    assert "has no member '2'; it has 0 to 1." in call("status one/2").err
