@@ -43,6 +43,9 @@ def pack(args: Namespace, file: IO[bytes], *, wheels: Callable[[], dict[str, Any
             if args.file is not None:
                 tar.add(args.file, arcname=f"{_MORE}/inputs", recursive=False)
                 args.file = f"{_MORE}/inputs"
+            if args.set_from is not None:
+                tar.add(args.set_from, arcname=f"{_MORE}/parameters.json", recursive=False)
+                args.set_from = f"{_MORE}/parameters.json"
             own = _own_profile(args.profile)
             if own is not None:
                 tar.add(own, arcname=f"{_MORE}/{own.name}")

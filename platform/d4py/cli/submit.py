@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d4py.cli.members import add_sweep
 from d4py.cli.parser import run_id, whole
 from d4py.cli.run import add_course
 from d4py.cli.workflow import add_inputs, add_mapping, add_workflow
 from d4py.errors import LoadError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d4py.cli.parser import Namespace, Parser
     from d4py.graph.load import Workflow
     from d4py.runs import Folder
@@ -61,6 +64,7 @@ def add_slurm(parser: Parser) -> None:
     )
     group.add_argument("--received", action="store_true", help=argparse.SUPPRESS)  # what --host sends is on stdin
     group.add_argument("--dry-run", action="store_true", help="print the script of the job, and send nothing")
+    add_sweep(group)
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
     for name, about in _WORDS.items():
@@ -69,7 +73,9 @@ def add_slurm(parser: Parser) -> None:
 
 def call(args: Namespace) -> int:
     """Start the run."""
+    from d4py.cli.staging import give_back
     from d4py.cli.summary import run_name
+    from d4py.connectors.uri import is_uri
     from d4py.runs import home, new_id
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
@@ -91,7 +97,10 @@ def call(args: Namespace) -> int:
         follow(folder, [])
     if args.wait or args.follow:
         state = until(folder, lambda state: state.status.over, look=look_at(folder))
-        return 5 if state is None or state.exit_code is None else state.exit_code
+        code = 5 if state is None or state.exit_code is None else state.exit_code
+        if args.slurm and code in (0, 4) and is_uri(args.output):
+            give_back(folder, args.output)
+        return code
     return 0
 
 
@@ -99,7 +108,8 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    asked = [option for option in ("profile", "host", "env", "dry_run", *_fields()) if getattr(args, option)]
+    only = ("profile", "host", "env", "dry_run", "sweep", "at_once")
+    asked = [option for option in (*only, *_fields()) if getattr(args, option)]
     if asked:
         raise UsageError(f"--{asked[0].replace('_', '-')} is for a cluster.", hint="Add --slurm.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
@@ -110,30 +120,39 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
 def received(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send to Slurm what came here by --host. What was sent before is only found."""
     from d4py.cli.parcel import unpacked
-    from d4py.runs import Folder
+    from d4py.runs import opened
     from d4py.runs.submission import submitted
 
     if submitted(path):
-        return Folder(path)
+        return opened(path)
     with unpacked(path, kept=not args.dry_run):
         return to_slurm(args, name, path)
 
 
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
+    from d4py.cli.members import wanted
     from d4py.cli.parcel import wheels_sent
+    from d4py.cli.staging import check_output, stage
     from d4py.cli.workflow import inputs_of, loaded, mapping_of
     from d4py.graph import inputs
     from d4py.graph.check import check
+    from d4py.graph.load import check_values
     from d4py.mappings import get
     from d4py.runs.submission import submitted
     from d4py.targets import slurm
-    from d4py.targets.slurm.profile import find
     from d4py.targets.slurm.wheelhouse import gathered, requirements_of
 
-    environment = args.env or find(args.profile or "generic").environment
-    workflow = loaded_or_not(args) if environment == "wheelhouse" else loaded(args)
-    if workflow.digest:
+    check_output(args)
+    stage(args, slurm.find(args.profile or "generic"), path)
+    sweep = wanted(args)
+    environment = args.env or slurm.find(args.profile or "generic").environment
+    load = loaded_or_not if environment == "wheelhouse" else loaded
+    workflow = load(args, sweep.parameters(0) if sweep else {})
+    known = bool(workflow.digest)
+    if sweep is not None and workflow.source is not None and known:
+        check_values(workflow.source, dict(args.sweep))
+    if known:
         calls = inputs.resolve(workflow.graph, inputs_of(args))
         check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
     mapping = mapping_of(args, workflow)[0] if args.mapping or "mapping" in workflow.toml.get("defaults", {}) else "mpi"
@@ -147,6 +166,8 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         mapping=mapping,
         processes=args.processes,
         environment=environment,
+        sweep=sweep is not None,
+        workflow=workflow if known else None,
     )
     if args.dry_run:
         print(script.text, end="")
@@ -155,16 +176,16 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     if environment == "wheelhouse" and not submitted(path):
         needed = requirements_of(workflow.toml, workflow.name)
         wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
-    return slurm.submit(script, workflow=workflow.name, mapping=mapping, wheels=wheels)
+    return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep, wheels=wheels)
 
 
-def loaded_or_not(args: Namespace) -> Workflow:
+def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:
     """Load the workflow, or read its workflow.toml where it needs what only its environment will have."""
     from d4py.cli.workflow import loaded
     from d4py.graph import load
 
     try:
-        return loaded(args)
+        return loaded(args, values)
     except LoadError as error:
         if not isinstance(error.__cause__, ModuleNotFoundError):
             raise
@@ -177,6 +198,8 @@ def _fields() -> list[str]:
 
 def words(args: Namespace) -> list[str]:
     """Return the arguments of `d4py run` that mean the same."""
+    from d4py.connectors.uri import is_uri
+
     given = {
         "graph": args.graph,
         "iterations": args.iterations,
@@ -184,11 +207,13 @@ def words(args: Namespace) -> list[str]:
         "file": args.file,
         "checkpoint": args.checkpoint,
         "restarts": args.restarts,
-        "output": args.output,
+        "output": None if is_uri(args.output) else args.output,
         "metrics": args.metrics,
+        "set-from": args.set_from,
     }
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += [f"--set={name}={value}" for name, value in args.parameters]
+    options += [f"--resource={pe}.{name}={value}" for pe, name, value in args.resources]
     options += [f"--on-error={policy}" for policy in args.on_error]
     options += ["--no-fuse"] if args.no_fuse else []
     return [*options, "--", args.workflow]

@@ -28,6 +28,7 @@ _ENVIRONMENT = r"""#!/bin/bash
 wheels={wheels}
 venv={venv}
 stop() {{ echo "d4py: error: The environment of the run cannot be made in $venv of the wheels in $wheels: $1."; exit 2; }}
+exec 9>"$wheels/{lock}" && flock 9 2>/dev/null  # members of a sweep share it
 mkdir -m 700 "$venv" 2>/dev/null
 [ -O "$venv" ] && [ ! -L "$venv" ] || stop "it is not ours"  # disks of nodes are open to all
 [ -e "$venv/ready" ] && exit 0
@@ -152,6 +153,11 @@ def lay(house: Path, folder: Path) -> None:
             shutil.copyfile(wheel, place)
 
 
-def environment(*, wheels: str, venv: str) -> str:
-    """Return the script that makes the environment of a run."""
-    return _ENVIRONMENT.format(wheels=shlex.quote(wheels), venv=shlex.quote(venv), python=shlex.quote(sys.executable))
+def environment(*, wheels: str, venv: str, each: bool) -> str:
+    """Return the script that makes the environment of a run. each: every node makes its own."""
+    return _ENVIRONMENT.format(
+        wheels=shlex.quote(wheels),
+        venv=shlex.quote(venv),
+        lock=".making-$HOSTNAME" if each else ".making",
+        python=shlex.quote(sys.executable),
+    )
