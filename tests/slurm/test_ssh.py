@@ -101,7 +101,7 @@ def test_a_folder_its_data_and_a_profile_of_ones_own_go_with_it(laptop: Call, lo
     words = (
         f"submit --slurm sums --host login --profile mine --ntasks-per-node 2 --run-dir {login.root}/r -f inputs.json"
     )
-    sent = laptop(f"{words} --follow")
+    sent = laptop(f"{words} --follow --output file://{login.root}/out.jsonl")
     run = sent.out.splitlines()[0]
 
     assert sent.code == 0, sent.err
@@ -109,6 +109,7 @@ def test_a_folder_its_data_and_a_profile_of_ones_own_go_with_it(laptop: Call, lo
     assert outputs(laptop, run) == [("a", 3), ("b", 1), ("c", 2)]
     assert {path.name for path in (login.root / "r/sent/sums").iterdir()} >= {"workflow.py", "beside.py"}
     assert not (login.root / "r/sent/sums/.git").exists()
+    assert len((login.root / "out.jsonl").read_text().splitlines()) == 3
     assert re.search(r"^Count \| .* on n\d$", sent.out, re.MULTILINE)
 
 
