@@ -95,6 +95,38 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
+def written(parser: Parser, args: Namespace) -> list[str]:
+    """Return words that are read as these arguments."""
+    options, rest = [], []
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        values = value if isinstance(value, list) else [value]
+        if not action.option_strings:
+            rest += [str(one) for one in values if one is not None]
+        elif action.nargs == 0:
+            options += [action.option_strings[-1]] if value is True else []
+        elif value != action.default:
+            options += [f"{action.option_strings[-1]}={spelled(one)}" for one in values]
+    return [*options, "--", *rest] if rest else options
+
+
+def spelled(value: object) -> str:
+    """Return what `pair`, `resource` or `axis` reads as this value; of any other its text."""
+    import csv
+    import io
+
+    match value:
+        case (name, tuple(values)):
+            row = io.StringIO()
+            csv.writer(row, lineterminator="").writerow(values)
+            return f"{name}={row.getvalue()}"
+        case (pe, name, text):
+            return f"{pe}.{name}={text}"
+        case (name, text):
+            return f"{name}={text}"
+    return str(value)
+
+
 def resource(text: str) -> tuple[str, str, str]:
     """Read `PE.name=value`."""
     full, value = pair(text)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.run import add_delivery, add_report
 from d4py.cli.summary import run_name
-from d4py.errors import StateError
+from d4py.errors import D4pyError, StateError
 from d4py.runs import find
 from d4py.runs.sweep import Sweep
 from d4py.targets.find import target_of
@@ -47,6 +48,25 @@ def again(folder: Folder, room: ModuleType) -> int:
     return 0
 
 
+def found(args: Namespace) -> Folder:
+    """Return the run's folder. On ranks of a job, what is wrong with it is told by the first."""
+    from d4py.mappings import get
+
+    try:
+        folder = find(args.run)
+        folder.state()
+    except D4pyError as error:
+        engine = get("mpi")
+        if engine.launched:
+            engine.begin(None, partial(_refuse, error))
+        raise
+    return folder
+
+
+def _refuse(error: D4pyError) -> NoReturn:
+    raise error
+
+
 def call(args: Namespace) -> int:
     """Continue the run."""
     from d4py import mappings
@@ -54,7 +74,7 @@ def call(args: Namespace) -> int:
     from d4py.cli.progress import Known, of_calls
     from d4py.cli.watching import Watching
 
-    folder = find(args.run)
+    folder = found(args)
     room = target_of(folder)
     if room is not None and args.here and room.state_of(folder).status.over:
         args.gone = True

@@ -105,6 +105,11 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
 
 
+def unloaded(source: Source) -> Workflow:
+    """Return what is known of a workflow whose module cannot be run here: its name, and workflow.toml."""
+    return Workflow(graph=WorkflowGraph(), source=source, digest="", toml=_toml(source))
+
+
 def threads_of(source: Source) -> int:
     """Return how many threads numerical libraries are to make in a process of a workflow; 0 where nobody says. It is not loaded yet."""
     return resources.merged(_resources(_toml(source), source), "threads")

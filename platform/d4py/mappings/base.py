@@ -101,6 +101,11 @@ class Mapping(ABC):
     guarantees: ClassVar[Guarantees]
     default_processes: ClassVar[int | None] = None  # None: the processors of this machine
 
+    @property
+    def launched(self) -> bool:
+        """Whether something else than this mapping has started this process with others, all alike."""
+        return False
+
     def prepare(self, processes: int | None) -> None:  # noqa: B027 - most have nothing to prepare
         """Called before the workflow is loaded, in a process that does nothing but this run."""
 

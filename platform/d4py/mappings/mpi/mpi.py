@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from d4py.engine.link import Abandon, Event, RunOver
 from d4py.mappings import another
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.job import Job, begun, job_of
 from d4py.mappings.mpi.orders import Counts, Done, Order, Reported, Tell
 from d4py.mappings.mpi.rank import Rank
@@ -47,6 +49,11 @@ class Mpi(Mapping):
         memory="bounded by credit on each channel",
         arrays="sent as they lie in memory",
     )
+
+    @property
+    def launched(self) -> bool:
+        """Whether this is a rank of several."""
+        return worlds.launched(os.environ)
 
     def prepare(self, processes: int | None) -> None:
         """Have numerical libraries begin with one thread: ranks share a machine."""

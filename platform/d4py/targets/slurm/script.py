@@ -24,7 +24,7 @@ export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start wai
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
 {processors}folder={place}
 cd {workdir} || exit 2
-if [ -e "$folder/run.json" ]; then
+{environment}if [ -e "$folder/run.json" ]; then
     set -- {resume}
 else
     set -- {begin}
@@ -38,7 +38,7 @@ while kill -0 "$child" 2>/dev/null; do wait "$child"; done
 wait "$child"
 code=$?
 if [ "$code" = 5 ] && [ -n "$cut" ]; then
-    {again}
+    {again} && exit "$code"
 fi
 echo "$code" >"$folder/job/.exit.$SLURM_JOB_ID" && mv "$folder/job/.exit.$SLURM_JOB_ID" "$folder/job/exit.$SLURM_JOB_ID"
 exit "$code"
@@ -46,13 +46,20 @@ exit "$code"
 _AGAIN = {
     "requeue": 'scontrol requeue "$SLURM_JOB_ID"',
     "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} {script} >>"$folder/job/ids"',
-    "no": ":",
+    "no": "false",
 }
 # srun does not take over what sbatch was told, and mpiexec would bind all threads of a rank to one processor.
 _PROCESSORS = """\
 export SRUN_CPUS_PER_TASK={}  # srun asks anew
 export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_policy=none I_MPI_PIN_DOMAIN=omp
 """
+# What is in the environment of whoever submits is not in that of the run.
+_WHEELS = """\
+unset PYTHONPATH PYTHONHOME
+{each}bash {script} || exit 2
+"""
+_EACH_NODE = "srun --mpi=none --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 "
+_LOCAL = "venv={venv}\ntrap '{each}rm -rf \"$venv\"' EXIT\n"
 _TASK = '"$SLURM_ARRAY_TASK_ID"'
 
 
@@ -80,6 +87,7 @@ class Script:
     resume: Sequence[str]  # those that continue it
     mpi: bool  # whether they are started on all ranks
     sweep: bool = False  # whether it is the script of all members of a sweep, each a task of an array
+    environment: str = ""  # the script that makes the environment which they are to run in
 
     @property
     def flags(self) -> list[str]:
@@ -94,6 +102,15 @@ class Script:
             *profile.required,
             *self.job.flags,
         ]
+
+    def _environment(self) -> str:
+        """The lines that make the environment: once, or once on each node."""
+        if not self.environment:
+            return ""
+        local = local_of(self.profile, self.run, sweep=self.sweep)
+        each = _EACH_NODE.format(nodes=self.job.nodes) if local else ""
+        gone = _LOCAL.format(venv=shlex.quote(local), each=each) if local else ""
+        return gone + _WHEELS.format(each=each, script=shlex.quote(f"{self.folder}/job/environment"))
 
     @property
     def text(self) -> str:
@@ -111,8 +128,14 @@ class Script:
             processors=_PROCESSORS.format(self.job.cpus_per_task) if self.job.cpus_per_task else "",
             place=shlex.quote(self.folder) + (f"/{_TASK}" if self.sweep else ""),
             workdir=shlex.quote(self.workdir),
+            environment=self._environment(),
             begin=quoted(self.begin),
             resume=quoted(self.resume),
             launch=launch,
             again=_AGAIN[self.profile.again].format(flags=quoted([*array, *self.flags]), script=shlex.quote(script)),
         )
+
+
+def local_of(profile: Profile, run: str, *, sweep: bool) -> str:
+    """Return where each node makes the environment of a run on its own disk; else it is in the run's folder. A sweep has one for all members."""
+    return f"{profile.local.rstrip('/')}/d4py-{run}" if profile.local and not sweep else ""

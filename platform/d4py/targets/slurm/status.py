@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ from d4py.runs.sweep import Sweep
 from d4py.targets.slurm.commands import SlurmError, accounted, cancel_jobs, queued
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
     from d4py.runs import Folder, State
 
 _EACH = 3.0  # seconds between two questions to Slurm
 _GRACE = 15.0  # seconds that a job which is gone may still be about to write its state
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
-_ALIVE = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_ALIVE = (*_WAITING, *_RUNNING)
 
 
 def jobs_of(folder: Folder) -> list[str]:
@@ -46,6 +48,7 @@ class Watcher:
         self._runs = [member.folder for member in folder.members] if isinstance(folder, Sweep) else [folder]
         self._asked = -_EACH
         self._names: dict[str, str] = {}  # Slurm's words for how jobs are doing
+        self._sure: set[tuple[int, int]] = set()  # runs, and their generations, that had stopped when it was asked
 
     def state(self) -> State:
         """Return the state of the run, or of the whole sweep."""
@@ -60,9 +63,10 @@ class Watcher:
             for index, run in enumerate(self._runs)
             if (past := _past(run, states[index])) or not _settled(states[index])
         }
-        if open_ and time.monotonic() - self._asked >= _EACH:
-            self._asked = time.monotonic()
-            self._names = _names([one.job for one in open_.values() if one.job])
+        stopped = {(index, one.state.generation) for index, one in open_.items() if one.state.status is Status.STOPPED}
+        if open_ and (stopped - self._sure or time.monotonic() - self._asked >= _EACH):
+            self._asked, self._sure = time.monotonic(), stopped
+            self._names = _names(open_.values())
         for index, one in open_.items():
             states[index] = one.judged(self._names.get(one.job))
         return states
@@ -88,11 +92,14 @@ def _past(run: Folder, state: State) -> bool:
     return sent is not None and state.generation < sent.generation
 
 
-def _names(jobs: Sequence[str]) -> dict[str, str]:
-    """Return Slurm's words for how jobs are doing, where it has any."""
+def _names(runs: Collection[_Open]) -> dict[str, str]:
+    """Return Slurm's words for how the newest jobs of runs are doing, where it has any."""
+    jobs = [one.job for one in runs if one.job]
     known = {job: state for job, (state, _) in queued(*jobs).items()}
     forgotten = [job for job in jobs if job not in known]
-    return known | (accounted(*forgotten) if forgotten else {})
+    known |= accounted(*forgotten) if forgotten else {}
+    moved = [one for one in runs if known.get(one.job) not in _ALIVE and one.renewed()]
+    return _names(runs) if moved else known
 
 
 class _Open:
@@ -100,30 +107,41 @@ class _Open:
 
     def __init__(self, run: Folder, state: State, past: bool) -> None:
         self.run, self.state, self.past = run, state, past
-        self.job = next(reversed(jobs_of(run)), "")
+        self.job = ""
+        self.renewed()
+
+    def renewed(self) -> bool:
+        """Look for the newest job; return whether it is another: one that ended may have submitted it."""
+        before, self.job = self.job, next(reversed(jobs_of(self.run)), "")
+        return self.job != before
 
     def judged(self, name: str | None) -> State:
         """Return the state, by what Slurm says of the newest job."""
-        if self.past and name in (*_WAITING, *_ALIVE):
+        if self.past and name in _ALIVE:
             self.state.status, self.state.exit_code, self.state.error = Status.QUEUED, None, ""
             return self.state
         return _judged(self.run, self.state, name)
 
 
 def _judged(folder: Folder, state: State, name: str | None) -> State:
-    if name in _WAITING:
+    stays = state.status is Status.STOPPED and name in _RUNNING and not _ended(folder)  # it has yet to go on
+    if name in _WAITING or stays:
         if state.status is not Status.QUEUED:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
         state.status = Status.QUEUED
-    elif name in _ALIVE and state.status is Status.STOPPED:  # its job has yet to see to what follows
-        state.status, state.exit_code = Status.RUNNING, None
-    elif name not in _ALIVE and not state.status.over and (refusal := _refusal(folder)):
+    elif name not in _RUNNING and not state.status.over and (refusal := _refusal(folder)):
         state.status, state.exit_code, state.error = Status.FAILED, UsageError.exit_code, refusal
-    elif name not in _ALIVE and not state.status.over and _quiet(folder):
+    elif name not in _RUNNING and not state.status.over and _quiet(folder):
         state.status, state.exit_code = Status.LOST, 5
-        state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word"
+        state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word{_why(folder)}"
     return state
+
+
+def _why(folder: Folder) -> str:
+    """Return why a job may have ended without a word."""
+    full = shutil.disk_usage(folder.path).free == 0
+    return ": there is no space left on the device of its folder. Make room, then d4py resume" if full else ""
 
 
 def told(folder: Folder) -> str:
@@ -161,6 +179,12 @@ def end(folder: Folder) -> None:
             cancel_jobs(job)
         except SlurmError:
             continue  # it is over
+
+
+def _ended(folder: Folder) -> bool:
+    """Whether a job said, after the run stopped, that it has done what it had to do."""
+    stopped = (folder.path / "state.json").stat().st_mtime
+    return any(path.stat().st_mtime >= stopped for path in (folder.path / "job").glob("exit.*"))
 
 
 def _refusal(folder: Folder) -> str:

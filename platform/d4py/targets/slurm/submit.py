@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,16 @@ from d4py.errors import StateError, UsageError
 from d4py.runs import Folder, opened
 from d4py.runs.submission import Submission, submission
 from d4py.runs.sweep import Sweep
+from d4py.targets.slurm import wheelhouse
 from d4py.targets.slurm.commands import call, job_of
 from d4py.targets.slurm.fit import fitted
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.profile import find
-from d4py.targets.slurm.script import Script
+from d4py.targets.slurm.script import Script, local_of
 from d4py.targets.slurm.sweep import Members, Place, again, note, place_of_member
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from d4py.graph.load import Workflow
 
@@ -34,6 +37,7 @@ def script_of(
     options: Mapping[str, object],
     mapping: str,
     processes: int | None,
+    environment: str | None = None,
     sweep: bool = False,
     workflow: Workflow | None = None,
 ) -> Script:
@@ -58,7 +62,10 @@ def script_of(
         )
     if workflow is not None:
         job = fitted(job, site, workflow, mapping=mapping, processes=processes, fuse="--no-fuse" not in words)
-    program = [sys.executable, "-m", "d4py.cli.main"]
+    wheels = (environment or site.environment) == "wheelhouse"
+    local = local_of(site, run, sweep=sweep)
+    venv = local or f"{folder}/venv"
+    program = [f"{venv}/bin/python" if wheels else sys.executable, "-m", "d4py.cli.main"]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     place = place_of_member(run) if sweep else Place([f"--run-id={run}", f"--run-dir={folder}"], str(folder))
     return Script(
@@ -71,11 +78,17 @@ def script_of(
         resume=[*program, "resume", "--gone", f"--mapping={mapping}", *more, place.resume],
         mpi=mpi,
         sweep=sweep,
+        environment=wheelhouse.environment(wheels=f"{folder}/wheels", venv=venv, each=bool(local)) if wheels else "",
     )
 
 
-def submit(script: Script, *, workflow: str, mapping: str, sweep: Members | None = None) -> Folder:
-    """Submit a job, or for a sweep an array of them; return the run's folder. A run that was submitted is not submitted again."""
+def submit(
+    script: Script, *, workflow: str, mapping: str, sweep: Members | None = None, wheels: Path | None = None
+) -> Folder:
+    """Submit a job, or for a sweep an array of them; return the run's folder. A run that was submitted is not submitted again.
+
+    wheels: what its environment is made of.
+    """
     path = Path(script.folder)
     if submission(path) is not None:
         return opened(path)
@@ -92,7 +105,7 @@ def submit(script: Script, *, workflow: str, mapping: str, sweep: Members | None
         profile=script.profile.name,
         options={"at_once": sweep.at_once} if sweep else {},
     )
-    _send(script, sent, sweep)
+    _send(script, sent, sweep, wheels)
     return opened(path)
 
 
@@ -109,7 +122,7 @@ def resubmit(folder: Folder) -> str:
     return sent.jobs[-1]
 
 
-def _send(script: Script, sent: Submission, sweep: Members | None) -> None:
+def _send(script: Script, sent: Submission, sweep: Members | None, wheels: Path | None) -> None:
     path = Path(script.folder)
     room = path / "job"
     try:
@@ -117,22 +130,36 @@ def _send(script: Script, sent: Submission, sweep: Members | None) -> None:
         (path / "logs").mkdir(exist_ok=True)
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
+        if wheels is not None:
+            (room / "environment").write_text(script.environment, encoding="utf-8")
+            wheelhouse.lay(wheels, path / "wheels")
         (room / "flags").write_text("\0".join(script.flags), encoding="utf-8")
         members = sweep.lay(path, script.run) if sweep else None
     except OSError as error:
         raise StateError(
             f"The run folder {str(path)!r} cannot be made: {error.strerror}.", hint="Choose another with --run-dir."
         ) from None
-    known = job_of(
-        f"d4py-{script.run}", script.job.clusters
-    )  # it was sent, and whoever sent it died before it was noted
     flags = [*(sweep.flags if sweep else []), *script.flags]
-    if known is None:
-        call("sbatch", "--test-only", *flags, str(room / "script"))  # else what can never start waits for ever
-    sent.jobs.append(known or _sbatch(flags, room / "script"))
-    if members is not None:
-        note(members, sent)
-    sent.write(path)
+    with _alone(room):
+        if submission(path) is not None:
+            return
+        # Perhaps it was sent, and whoever sent it died before it was noted.
+        known = job_of(f"d4py-{script.run}", script.job.clusters)
+        if known is None:
+            call("sbatch", "--test-only", *flags, str(room / "script"))  # what can never start waits for ever
+        sent.jobs.append(known or _sbatch(flags, room / "script"))
+        if members is not None:
+            note(members, sent)
+        sent.write(path)
+
+
+@contextmanager
+def _alone(room: Path) -> Iterator[None]:
+    """Let whoever submits the same run meanwhile wait until this is done."""
+    with open(room / "sending", "w", encoding="utf-8") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sbatch(flags: Sequence[str], script: Path) -> str:
