@@ -82,7 +82,7 @@ def test_a_damaged_layer_is_told_and_nothing_is_left(tmp_path: Path, cut: int) -
     blob = made.layout.blob(made.layers[0].digest)
     blob.write_bytes(blob.read_bytes()[:-cut])
 
-    with pytest.raises(ImageError, match="is missing or damaged. Build or fetch the image again."):
+    with pytest.raises(ImageError, match="is missing or damaged"):
         export(made, "broken:1", "dir", tmp_path / "out")
 
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]

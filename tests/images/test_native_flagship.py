@@ -42,7 +42,7 @@ def test_it_gives_the_same_bits_as_the_host(flagship: Path, inside: Callable[...
     fetched = subprocess.run([sys.executable, FLAGSHIP / "fetch.py"], stdout=subprocess.PIPE, text=True, check=True)
     data = Path(fetched.stdout.strip())
     words = ["run", "-q", "-m", "multi", "-n", "2", *HOUR]
-    here = [
+    here: list[str | Path] = [
         sys.executable,
         "-m",
         "d4py.cli.main",
