@@ -72,12 +72,26 @@ class Engines:
     def up(self) -> None:
         """Start both."""
         root = self.root
-        command = ("containerd", "--config", str(root / "containerd.toml"), "--log-level", "warn")
+        command: tuple[str, ...] = ("containerd", "--config", str(root / "containerd.toml"), "--log-level", "warn")
         self.daemons.append(Daemon(root, "containerd", command, lambda: answers(self.containerd_socket)))
         command = (
             *("dockerd", "--host", f"unix://{self.docker_socket}", "--containerd", str(self.containerd_socket)),
-            *("--data-root", str(root / "data"), "--exec-root", str(root / "exec"), "--pidfile", str(root / "docker.pid")),
-            *("--bridge", "none", "--iptables=false", "--ip-masq=false", "--default-address-pool", "base=10.89.0.0/16,size=24"),
+            *(
+                "--data-root",
+                str(root / "data"),
+                "--exec-root",
+                str(root / "exec"),
+                "--pidfile",
+                str(root / "docker.pid"),
+            ),
+            *(
+                "--bridge",
+                "none",
+                "--iptables=false",
+                "--ip-masq=false",
+                "--default-address-pool",
+                "base=10.89.0.0/16,size=24",
+            ),
             *("--config-file", str(root / "none.json"), "--log-level", "warn", "--shutdown-timeout", "5"),
         )
         (root / "none.json").write_text("{}")
