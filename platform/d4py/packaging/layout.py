@@ -67,6 +67,7 @@ class Layout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._locked = False
 
     @classmethod
     def load(cls, path: Path) -> Layout:
@@ -196,10 +197,17 @@ class Layout:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep the index to this process."""
+        """Keep other processes from its index, and from clearing away blobs that have no name yet. May be entered again."""
+        if self._locked:
+            yield
+            return
         with written(self.path), open(self.path / ".lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
 
     def needed(self, descriptor: Descriptor) -> Iterator[str]:
         """Yield the digests of all blobs that a manifest or an index stands on, itself included; what is absent is passed over."""

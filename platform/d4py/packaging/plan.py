@@ -10,6 +10,7 @@ from d4py.packaging.descriptor import canonical, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from d4py.packaging.base import Base
     from d4py.packaging.tree import Entry
@@ -18,7 +19,6 @@ USER = 1000  # whose process it is; it may write below DATA and nowhere else
 ROOM = "opt/d4py"  # of everything that is put on a base
 PYTHON = f"/{ROOM}/bin/python"
 DATA = "/data"  # where runs, outputs and relative paths are
-DIGEST = "D4PY_GRAPH_DIGEST"  # in the environment: the digest of the one workflow that may be run
 LABEL = "dev.d4py"
 
 
@@ -29,12 +29,16 @@ class Layer:
     name: str  # dependencies, d4py, data or workflow
     made: str  # how, for people
     key: str  # the digest of all that decides its bytes
-    entries: Callable[[], Iterable[Entry]]  # what is in it; asked for only where it is not in the cache
+    opened: Callable[
+        [], AbstractContextManager[Iterable[Entry]]
+    ]  # what is in it, while that is open; asked for where no cache has it
 
     @classmethod
-    def of(cls, name: str, made: str, decides: Any, entries: Callable[[], Iterable[Entry]]) -> Layer:
+    def of(
+        cls, name: str, made: str, decides: Any, opened: Callable[[], AbstractContextManager[Iterable[Entry]]]
+    ) -> Layer:
         """Return a layer whose bytes are decided by this data."""
-        return cls(name=name, made=made, key=digest_of(canonical([name, decides])), entries=entries)
+        return cls(name=name, made=made, key=digest_of(canonical([name, decides])), opened=opened)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
