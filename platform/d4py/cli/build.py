@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d4py.cli.table import table
 from d4py.errors import BuildError, UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from d4py.packaging.layout import Image, Layout
     from d4py.packaging.plan import Plan
 
-ABOUT = "Make a container image of a workflow, without a daemon and without root, and print its name and digest. Its requirements, data and base are in workflow.toml; d4py init makes one."
+ABOUT = "Make a container image of a workflow, without a daemon and without root unless an engine is named, and print its name and digest. Its requirements, data and base are in workflow.toml; d4py init makes one."
 
 
 def options(parser: Parser) -> None:
@@ -28,6 +28,16 @@ def options(parser: Parser) -> None:
     parser.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image (default: the workflow's, latest)")
     parser.add_argument(
         "--base", metavar="IMAGE", help="what it is put on: an image, a tar of a root file system, an OCI layout"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("native", "docker"),
+        default="native",
+        help="what makes it: d4py itself (default), or the container engine of this machine, which keeps it",
+    )
+    parser.add_argument("--push", action="store_true", help="push it to the registry that its name begins with")
+    parser.add_argument(
+        "--ca", metavar="FILE", help="certificate of who vouches for the registry (default: the machine's)"
     )
     parser.add_argument("--lock", action="store_true", help="resolve requirements anew, and keep them in workflow.lock")
     parser.add_argument(
@@ -39,7 +49,18 @@ def options(parser: Parser) -> None:
 
 def call(args: Namespace) -> int:
     """Build it."""
-    from d4py.packaging import store
+    from d4py.packaging import reference, registry
+
+    if args.push:
+        registry.check(reference.parse(args.tag or ""))
+    if args.engine == "docker":
+        return by_docker(args)
+    return by_itself(args)
+
+
+def by_itself(args: Namespace) -> int:
+    """Build it without an engine."""
+    from d4py.packaging import registry, store
     from d4py.packaging.assemble import assemble
     from d4py.packaging.cache import Cache
     from d4py.packaging.native import build
@@ -51,14 +72,41 @@ def call(args: Namespace) -> int:
         compare(plan, build(plan, cache.layout, cache))
     with target(args.output) as layout:
         image = build(plan, layout, cache)
+        if args.push:
+            registry.push(image, parts.reference, authority=args.ca)
     if args.sbom is not None:
         written(args.sbom, parts.sbom)
     report(plan, image)
     return 0
 
 
-def parts_of(args: Namespace, cache: Cache) -> Parts:
-    """Return what the image is put together from."""
+def by_docker(args: Namespace) -> int:
+    """Build it by the container engine."""
+    from d4py.packaging import daemon, docker, store
+    from d4py.packaging.assemble import assemble
+    from d4py.packaging.cache import Cache
+
+    given = [option for option in ("check", "output", "ca") if getattr(args, option)]
+    if given:
+        raise UsageError(f"--{given[0]} is for the engine native.", hint="Leave --engine docker away.")
+    cache = Cache(store.cache() / "layers")
+    with daemon.connected() as client:
+        parts = parts_of(args, cache, client)
+        plan = assemble(parts, cache.path)
+        image = docker.build(plan, client, cache)
+        if args.push:
+            daemon.pushed(client, parts.reference)
+    if args.sbom is not None:
+        written(args.sbom, parts.sbom)
+    print(
+        "\n".join(table(("LAYER", "WHAT"), [("base", plan.base.name), *((one.name, one.made) for one in plan.layers)]))
+    )
+    print(f"\n{plan.reference} {image}")
+    return 0
+
+
+def parts_of(args: Namespace, cache: Cache, client: Any = None) -> Parts:
+    """Return what the image is put together from. client: of the engine whose images may be bases."""
     from d4py.packaging import bases, lock, reference, workflow
     from d4py.packaging.assemble import Parts
 
@@ -67,7 +115,7 @@ def parts_of(args: Namespace, cache: Cache) -> Parts:
     if args.output is not None and Path(args.output).exists():
         raise UsageError(f"{args.output!r} exists.", hint="Choose another folder with -o, or delete it.")
     found.files()  # what is wrong with them is told before anything is fetched
-    base = bases.find(args.base or found.spec.base or bases.DEFAULT, cache)
+    base = bases.find(args.base or found.spec.base or bases.DEFAULT, cache, authority=args.ca, client=client)
     wanted = lock.Wanted.of(found.spec.requirements, base)
     known = None if args.lock else lock.read(found.lock, wanted)
     if known is None:
