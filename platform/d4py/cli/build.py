@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli.table import table
-from d4py.errors import BuildError, UsageError
+from d4py.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,22 +40,14 @@ def options(parser: Parser) -> None:
         "--ca", metavar="FILE", help="certificate of who vouches for the registry (default: the machine's)"
     )
     parser.add_argument("--lock", action="store_true", help="resolve requirements anew, and keep them in workflow.lock")
-    parser.add_argument(
-        "--sbom", metavar="FILE", help="write the list of everything in it to a file, too (CycloneDX JSON)"
-    )
+    parser.add_argument("--sbom", action="store_true", help="print the list of everything in it, as CycloneDX JSON")
     parser.add_argument("--check", action="store_true", help="build it a second time from nothing, and compare")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="write an OCI layout there, not into the store")
 
 
 def call(args: Namespace) -> int:
     """Build it."""
-    from d4py.packaging import reference, registry
-
-    if args.push:
-        registry.check(reference.parse(args.tag or ""))
-    if args.engine == "docker":
-        return by_docker(args)
-    return by_itself(args)
+    return by_docker(args) if args.engine == "docker" else by_itself(args)
 
 
 def by_itself(args: Namespace) -> int:
@@ -63,20 +55,21 @@ def by_itself(args: Namespace) -> int:
     from d4py.packaging import registry, store
     from d4py.packaging.assemble import assemble
     from d4py.packaging.cache import Cache
-    from d4py.packaging.native import build
+    from d4py.packaging.native import build, compare
 
     cache = Cache(store.cache() / "layers")
     parts = parts_of(args, cache)
     plan = assemble(parts, cache.path)
     if args.check:
-        compare(plan, build(plan, cache.layout, cache))
+        compare(plan, cache)
     with target(args.output) as layout:
         image = build(plan, layout, cache)
         if args.push:
             registry.push(image, parts.reference, authority=args.ca)
-    if args.sbom is not None:
-        written(args.sbom, parts.sbom)
-    report(plan, image)
+    if args.sbom:
+        print(parts.sbom.decode(), end="")
+    else:
+        report(plan, image)
     return 0
 
 
@@ -96,22 +89,23 @@ def by_docker(args: Namespace) -> int:
         image = docker.build(plan, client, cache)
         if args.push:
             daemon.pushed(client, parts.reference)
-    if args.sbom is not None:
-        written(args.sbom, parts.sbom)
-    print(
-        "\n".join(table(("LAYER", "WHAT"), [("base", plan.base.name), *((one.name, one.made) for one in plan.layers)]))
-    )
-    print(f"\n{plan.reference} {image}")
+    if args.sbom:
+        print(parts.sbom.decode(), end="")
+    else:
+        rows = [("base", plan.base.name), *((layer.name, layer.made) for layer in plan.layers)]
+        print("\n".join([*table(("LAYER", "WHAT"), rows), "", f"{plan.reference} {image}"]))
     return 0
 
 
 def parts_of(args: Namespace, cache: Cache, client: Any = None) -> Parts:
     """Return what the image is put together from. client: of the engine whose images may be bases."""
-    from d4py.packaging import bases, lock, reference, workflow
+    from d4py.packaging import bases, lock, reference, registry, workflow
     from d4py.packaging.assemble import Parts
 
     found = workflow.named(args.workflow)
     name = reference.parse(args.tag or found.name)
+    if args.push:
+        registry.check(name)
     if args.output is not None and Path(args.output).exists():
         raise UsageError(f"{args.output!r} exists.", hint="Choose another folder with -o, or delete it.")
     found.files()  # what is wrong with them is told before anything is fetched
@@ -137,34 +131,6 @@ def target(output: str | None) -> Iterator[Layout]:
         return
     with whole(Path(output)) as path:
         yield Layout.create(path)
-
-
-def compare(plan: Plan, image: Image) -> None:
-    """Build it a second time, with an empty cache of layers. Raises BuildError where that gives another image."""
-    import tempfile
-
-    from d4py.packaging.cache import Cache
-    from d4py.packaging.native import build
-
-    with tempfile.TemporaryDirectory(prefix=".check-", dir=image.layout.path) as folder:
-        cache = Cache(Path(folder))
-        again = build(plan, cache.layout, cache)
-    names = ["base", *(layer.name for layer in plan.layers)]
-    number = len(image.layers) - len(plan.layers)
-    pairs = zip(image.layers[number - 1 :], again.layers[number - 1 :], strict=True)
-    other = [name for name, (first, second) in zip(names, pairs, strict=True) if first.digest != second.digest]
-    if other or image.digest != again.digest:
-        what = f"in the layer {other[0]!r}" if other else "in its configuration"
-        raise BuildError(f"Built twice, the image differs {what}.", hint="Does something write to its files?")
-
-
-def written(path: str, data: bytes) -> None:
-    """Write a file beside the image."""
-    from d4py.packaging.layout import written as kept
-    from d4py.runs import atomic
-
-    with kept(Path(path)):
-        atomic.write(Path(path), data, durable=False)
 
 
 def report(plan: Plan, image: Image) -> None:

@@ -105,8 +105,7 @@ def check(parts: Parts) -> None:
 def _layers(parts: Parts, room: Path, listed: bytes) -> list[Layer]:
     base, files, lock = parts.base, parts.files, parts.lock
     target = parts.place if not files.single else parts.place.rpartition("/")[0]
-    top = [
-        *files.entries(files.code, target),
+    more = [
         tree.file(seal.FILE.lstrip("/"), _described(parts)),
         tree.file(SBOM.lstrip("/"), listed),
         *(tree.folder(place.lstrip("/")) for place in parts.workflow.spec.mount.values()),
@@ -122,19 +121,17 @@ def _layers(parts: Parts, room: Path, listed: bytes) -> list[Layer]:
         Layer.of("d4py", f"d4py {itself.version()}", [itself.digest(), site(base)], partial(_own, base)),
     ]
     if files.data:
-        decides = [target, files.fingerprint(files.data)]
+        prints = files.fingerprint(files.data)
         made = f"{len(files.data)} files of data"
-        layers.append(Layer.of("data", made, decides, partial(_ready, files.entries(files.data, target))))
-    decides = [target, files.fingerprint(files.code), digest_of(listed), list(parts.workflow.spec.mount.values())]
-    return [*layers, Layer.of("workflow", f"workflow {parts.workflow.title}", decides, partial(_ready, top))]
-
-
-def _ready(entries: Iterable[Entry]) -> AbstractContextManager[Iterable[Entry]]:
-    return nullcontext(entries)
+        layers.append(Layer.of("data", made, [target, prints], partial(files.steady, files.data, prints, target, [])))
+    prints = files.fingerprint(files.code)
+    decides = [target, prints, digest_of(listed), list(parts.workflow.spec.mount.values())]
+    opened = partial(files.steady, files.code, prints, target, more)
+    return [*layers, Layer.of("workflow", f"workflow {parts.workflow.title}", decides, opened)]
 
 
 def _own(base: Base) -> AbstractContextManager[Iterable[Entry]]:
-    return _ready(itself.entries(site(base), f"{ROOM}/bin", PYTHON))
+    return nullcontext(itself.entries(site(base), f"{ROOM}/bin", PYTHON))
 
 
 def _described(parts: Parts) -> bytes:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath, PurePosixPath
@@ -63,6 +64,17 @@ class Context:
             [name, found.target or f"{_hashed(found.path)} {_executable(found.path):d}"]
             for name, found in sorted(files.items())
         ]
+
+    @contextmanager
+    def steady(
+        self, files: dict[str, Found], before: list[list[str]], target: str, more: list[Entry]
+    ) -> Iterator[list[Entry]]:
+        """Yield files and more as part of an image. Raises ImageError where the files are not what they were before."""
+        yield [*self.entries(files, target), *more]
+        if self.fingerprint(files) != before:
+            raise ImageError(
+                f"A file in {self.root} changed while it was read.", hint="Build when nothing writes to it."
+            )
 
     def entries(self, files: dict[str, Found], target: str) -> list[Entry]:
         """Return files as part of an image."""

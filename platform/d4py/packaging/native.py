@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from d4py.errors import BuildError
+from d4py.packaging import itself
 from d4py.packaging.archive import kept
+from d4py.packaging.cache import Cache
 from d4py.packaging.descriptor import canonical, digest_of
+from d4py.packaging.layout import Layout, written
 from d4py.packaging.tree import write_tar
 
 if TYPE_CHECKING:
     from typing import IO
 
-    from d4py.packaging.cache import Cache, Made
-    from d4py.packaging.layout import Image, Layout
+    from d4py.packaging.cache import Made
+    from d4py.packaging.layout import Image
     from d4py.packaging.plan import Layer, Plan
-
-_FORM = 1  # of layers; another form is another key in the cache
 
 
 def build(plan: Plan, layout: Layout, cache: Cache) -> Image:
@@ -32,6 +36,21 @@ def build(plan: Plan, layout: Layout, cache: Cache) -> Image:
         return image
 
 
+def compare(plan: Plan, cache: Cache) -> None:
+    """Build an image with what is in the cache and once more without. Raises BuildError where that gives two."""
+    with written(cache.path), tempfile.TemporaryDirectory(prefix=".check-", dir=cache.path) as folder:
+        room = Path(folder)
+        first = build(plan, Layout.create(room / "first"), cache)
+        again = build(plan, Layout.create(room / "again"), Cache(room / "nothing"))
+        if first.digest == again.digest:
+            return
+    names = ["base"] * (len(first.layers) - len(plan.layers)) + [layer.name for layer in plan.layers]
+    pairs = zip(first.layers, again.layers, strict=True)
+    other = [name for name, (one, two) in zip(names, pairs, strict=True) if one.digest != two.digest]
+    what = f"in the layer {other[0]!r}" if other else "in its configuration"
+    raise BuildError(f"Built twice, the image differs {what}.", hint="See that nothing writes to its files, and again.")
+
+
 def made(layer: Layer, at: int, cache: Cache) -> Made:
     """Return a layer as blobs; it is written only where no cache has it."""
 
@@ -40,7 +59,7 @@ def made(layer: Layer, at: int, cache: Cache) -> Made:
             write_tar(entries, out, time=at)
         out.flush()
 
-    return cache.layer(digest_of(canonical([_FORM, layer.key, at])), write)
+    return cache.layer(digest_of(canonical([itself.version(), layer.key, at])), write)
 
 
 def _config(plan: Plan, layers: list[Made]) -> dict[str, Any]:
