@@ -31,13 +31,14 @@ def run(name: str, request: Request) -> int:
     with daemon.connected() as client:
         image = _image(client, reference)
         settings = image.attrs["Config"]
+        if not settings.get("Entrypoint"):
+            raise ImageError(f"The image {reference!r} is not one of d4py.", hint="Build one: d4py build.")
         words, mounts = request.words(settings), request.mounts(settings)
         terminal = sys.stdout.isatty() and sys.stderr.isatty()
         Path(request.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         container = client.containers.create(
             image.id,
             words,
-            entrypoint=settings.get("Entrypoint") or ["d4py"],
             name=f"d4py-{request.run}-{os.getpid()}",
             hostname=f"d4py-{request.run}"[:63].rstrip("-._"),
             labels={f"{LABEL}.run": request.run},
