@@ -11,6 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from tests.images.engines import builder
 from tests.images.engines.daemons import PASSWORD, USER, Authority, Engines, Registry
 
 
@@ -69,6 +70,24 @@ def logged_in(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": token}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     return registry
+
+
+@pytest.fixture(scope="session")
+def runtime(daemon: docker.DockerClient, base: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The runtime image, built from the Dockerfile at the root."""
+    with open(base, "rb") as file:
+        daemon.api.import_image_from_data(file, repository="d4py-tests", tag="base")
+    builder.with_pip(daemon, "d4py-tests:base", "d4py-tests:builder", tmp_path_factory.mktemp("builder"))
+    builder.built(daemon, builder.ROOT, "d4py:tests", BASE="d4py-tests:base", BUILDER="d4py-tests:builder")
+    return "d4py:tests"
+
+
+@pytest.fixture(scope="session")
+def mpi_image(daemon: docker.DockerClient, runtime: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The MPI image on it."""
+    builder.with_sources(daemon, runtime, "d4py-tests:sources", tmp_path_factory.mktemp("sources"))
+    builder.built(daemon, builder.ROOT / "images" / "mpi", "d4py-mpi:tests", BASE="d4py-tests:sources")
+    return "d4py-mpi:tests"
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ address = "{root}/containerd.sock.ttrpc"
 REGISTRY = """\
 version: 0.1
 log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {root}/data}}, delete: {{enabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {root}/data}}, maintenance: {{readonly: {{enabled: {closed}}}}}}}
 http: {{addr: "127.0.0.1:{port}"{tls}}}
 {auth}
 """
@@ -138,14 +138,14 @@ class Authority:
 class Registry:
     """A registry, by default one that wants TLS and a password."""
 
-    def __init__(self, root: Path, authority: Authority | None, auth: str | None = None) -> None:
-        """auth: the section of its configuration."""
+    def __init__(self, root: Path, authority: Authority | None, *, closed: bool = False) -> None:
+        """closed: whether nothing may be pushed."""
         root.mkdir(parents=True, exist_ok=True)
         self.root, self.authority, self.port = root, authority, free_port()
         (root / "htpasswd").write_text(f"{USER}:{HASH}\n")
         tls = f", tls: {{certificate: {authority.chain}, key: {authority.key}}}" if authority else ""
-        ours = f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if authority else ""
-        text = REGISTRY.format(root=root, port=self.port, tls=tls, auth=ours if auth is None else auth)
+        auth = f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if authority else ""
+        text = REGISTRY.format(root=root, port=self.port, tls=tls, auth=auth, closed=str(closed).lower())
         (root / "registry.yml").write_text(text)
         command = ("docker-registry", "serve", str(root / "registry.yml"))
         self.daemon = Daemon(root, "registry", command, lambda: listens(self.port))
