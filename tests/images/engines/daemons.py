@@ -14,10 +14,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 USER, PASSWORD = "seismo", "secret"
 HASH = "$2y$04$uXR2TjjiQCakdP3U/WNGLOb6OH67z4zJzCvZv33CMJiLFto219k1m"  # of the password, as htpasswd -B makes it
+# What Pod Security calls restricted, and no network.
+RESTRICTED: dict[str, Any] = {
+    "read_only": True,
+    "tmpfs": {"/tmp": "mode=1777"},
+    "user": "1000:1000",
+    "network_mode": "none",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "remove": True,
+}
 
 CONTAINERD = """\
 version = 2
@@ -186,3 +197,11 @@ def free_port() -> int:
     """Return a port that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, f"waited for {what}"
+        time.sleep(0.05)
