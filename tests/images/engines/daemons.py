@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real daemons in a folder of their own: containerd, dockerd on it, and registries. Needs root. None touches the machine's own.
 
-A daemon lives in the process group of the tests, so that it ends with them whatever ends them.
+A daemon is told to end when the tests do, whatever ends them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Daemon:
     def __init__(self, root: Path, name: str, command: Sequence[str], ready: Callable[[], bool]) -> None:
         self.log = root / f"{name}.log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                ("setpriv", "--pdeathsig", "TERM", *command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         until = time.monotonic() + PATIENCE
         while not ready():
             assert self.process.poll() is None, f"{name} ended: {self.log.read_text()[-2000:]}"
