@@ -151,13 +151,13 @@ class Authority:
 class Registry:
     """A registry, by default one that wants TLS and a password."""
 
-    def __init__(self, root: Path, authority: Authority | None, *, closed: bool = False) -> None:
-        """closed: whether nothing may be pushed."""
+    def __init__(self, root: Path, authority: Authority | None, *, closed: bool = False, auth: str = "") -> None:
+        """closed: whether nothing may be pushed. auth: the section of its configuration, where it is not a password's."""
         root.mkdir(parents=True, exist_ok=True)
         self.root, self.authority, self.port = root, authority, free_port()
         (root / "htpasswd").write_text(f"{USER}:{HASH}\n")
         tls = f", tls: {{certificate: {authority.chain}, key: {authority.key}}}" if authority else ""
-        auth = f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if authority else ""
+        auth = auth or f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if authority else ""
         text = REGISTRY.format(root=root, port=self.port, tls=tls, auth=auth, closed=str(closed).lower())
         (root / "registry.yml").write_text(text)
         command = ("docker-registry", "serve", str(root / "registry.yml"))

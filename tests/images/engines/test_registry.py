@@ -13,6 +13,7 @@ import docker
 import pytest
 from tests.images.conftest import Place
 from tests.images.engines.daemons import PASSWORD, USER, Authority, Registry
+from tests.images.engines.tokens import Tokens
 
 from d4py.packaging.layout import Image
 
@@ -138,6 +139,33 @@ def test_credentials_of_a_store_are_used(
     shared.build(*words, DOCKER_CONFIG=str(tmp_path), PATH=f"{tmp_path}:/usr/bin:/bin")
 
     assert "docker-credential-shelf not installed" in missing.stderr
+
+
+@pytest.fixture
+def by_tokens(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A registry that believes tokens; the password for them is where docker keeps it."""
+    tokens = Tokens(tmp_path / "tokens", authority)
+    server = Registry(tmp_path / "registry", authority, auth=tokens.section)
+    monkeypatch.setenv("DOCKER_CONFIG", login(tmp_path / "docker", server.host))
+    try:
+        yield server
+    finally:
+        server.end()
+        tokens.end()
+
+
+def test_a_registry_with_tokens_lets_everybody_into_his_own_room(
+    by_tokens: Registry, authority: Authority, shared: Place, place: Place, write: Write, tmp_path: Path
+) -> None:
+    """What it may not do is told; what everybody may do needs no password."""
+    name, ca = f"{by_tokens.host}/seismo/squares:1", ("--ca", authority.certificate)
+    shared.build(write(), "-t", name, "--push", *ca)
+
+    denied = shared.build(write(), "-t", f"{by_tokens.host}/others/squares:1", "--push", *ca, code=3)
+    place.d4py("build", write(), "-t", "on:1", "--base", name, *ca, DOCKER_CONFIG=str(tmp_path / "nobody"))
+
+    assert f"{by_tokens.host} does not let the user that docker login left push to others/squares." in denied.stderr
+    assert place.image("on:1").labels["org.opencontainers.image.base.digest"] == shared.image(name).digest
 
 
 @pytest.fixture
