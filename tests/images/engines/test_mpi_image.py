@@ -28,6 +28,7 @@ def numbers(n: int = 6):
 class Where(d4py.GenericPE):
     def __init__(self):
         super().__init__()
+        self.numprocesses = 3
         self._add_input("input")
         self._add_output("output")
 
@@ -35,7 +36,7 @@ class Where(d4py.GenericPE):
         return {"output": (inputs["input"], socket.gethostname())}
 
 
-workflow = numbers() >> Where(numprocesses=3)
+workflow = numbers() >> Where()
 """
 
 

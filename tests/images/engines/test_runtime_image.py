@@ -39,7 +39,7 @@ def test_it_holds_nothing_that_builds(daemon: docker.DockerClient, image: str, r
     """No compiler, no pip, no list or archive of packages."""
     look = (
         "for name in cc gcc c++ g++ ld as make pip pip3 git; do command -v $name; done; "
-        "find /var/lib/apt/lists /var/cache/apt /root/.cache /opt/d4py -type f "
+        "find /var/lib/apt/lists /var/cache/apt /root/.cache /opt/d4py -type f -size +0 "
         "\\( -path '*/apt/*' -o -name '*.c' -o -name '*.whl' -o -path '*/pip/*' \\) 2>/dev/null; "
         "python3 -m pip --version 2>/dev/null; true"
     )
