@@ -73,7 +73,7 @@ class Request:
         return _outermost(found)
 
     def _own(self, settings: Mapping[str, object]) -> tuple[list[str], str]:
-        """Return the image's own options, but for those that are given, and the place of the workflow."""
+        """Return the image's own options and the place of the workflow. Where its data is mounted is left out: what is not given is not mounted."""
         labels = settings.get("Labels") or {}
         assert isinstance(labels, dict)
         holds = labels.get(GRAPH)
@@ -84,8 +84,8 @@ class Request:
                 f"The image is for another state of {self.subject!r}.", hint="Build it again: d4py build, with -t."
             )
         *options, place = _command(settings)[1:]
-        given = tuple(f"--set={name}=" for name in self.parameters)
-        return [word for word in options if not (given and word.startswith(given))], place
+        left = tuple(f"--set={name}=" for name in {*self.parameters, *self.places(settings)})
+        return [word for word in options if not (left and word.startswith(left))], place
 
 
 def _command(settings: Mapping[str, object]) -> list[str]:
