@@ -42,7 +42,7 @@ def contained(args: Namespace) -> int:
 
 def continued(args: Namespace, folder: Folder) -> int:
     """Continue a run in a container; return its exit code."""
-    from d4py.targets.container import Request
+    from d4py.targets.container import Request, noted
 
     given = {"mapping": args.mapping, "processes": args.processes, "output": args.output}
     flags = [f"--{name.replace('_', '-')}" for name in ("accept_changes", "gone", "here") if getattr(args, name)]
@@ -53,6 +53,7 @@ def continued(args: Namespace, folder: Folder) -> int:
         subject=path,
         run=folder.state().run,
         folder=path,
+        kept=noted(folder.path),
         writes=_written(args),
         volumes=args.volume,
     )

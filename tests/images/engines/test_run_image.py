@@ -24,12 +24,9 @@ import d4py
 
 @d4py.producer
 def items(archive: str = "", n: int = 3, pause: float = 0.0):
-    if archive:
-        yield from open(archive).read().split()
-        return
-    for number in range(n):
+    for item in open(archive).read().split() if archive else range(n):
         time.sleep(pause)
-        yield number
+        yield item
 
 
 @d4py.iterative
@@ -120,7 +117,8 @@ def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy
 
 def begun(shared: Place, folder: Path, image: str, run: str) -> subprocess.Popen[str]:
     """Start a run that takes its time, and return when it has given something."""
-    words = ["run", str(folder), "--image", image, "--run-id", run, "--set", "n=40", "--set", "pause=0.05"]
+    words = ["run", str(folder), "--image", image, "--run-id", run, "--set", "pause=0.05"]
+    words += ["--set", f"archive={data(folder, 'x ' * 40)}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "d4py.cli.main", *words, "--checkpoint", "0.2"],
         env=shared.variables, cwd=shared.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -163,7 +161,7 @@ def test_the_runtime_image_runs_any_workflow(shared: Place, folder: Path, runtim
     ran = shared.d4py("run", folder, "--image", runtime, "--set", f"archive={data(folder, 'a')}", "--mapping", "multi")
 
     assert "on multi" in ran.stdout
-    assert "rights.output: a" in ran.stdout
+    assert "rights.output: 'a'" in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Request:
     reads: Sequence[str] = ()
     writes: Sequence[str] = ()  # folders
     volumes: Sequence[str] = ()  # PATH or PATH:ro
+    kept: Sequence[Mount] = ()  # what it saw when it began
     digest: str = ""  # of the workflow's files; empty where it is none of a file or a folder
 
     def words(self, settings: Mapping[str, object]) -> list[str]:
@@ -47,7 +48,10 @@ class Request:
         if self.command != "run":
             return [self.command, *self.options, "--", self.subject]
         places = self.places(settings)
-        given = {name: places.get(name, value) for name, value in self.parameters.items()}
+        given = {
+            name: _within(places[name], str(Path(self.workdir, value))) if name in places and value else value
+            for name, value in self.parameters.items()
+        }
         return ["run", *own, *self.options, *(f"--set={name}={value}" for name, value in given.items()), "--", place]
 
     def places(self, settings: Mapping[str, object]) -> dict[str, str]:
@@ -70,6 +74,7 @@ class Request:
             if _is_there(path, name in places)
         ]
         found += [Mount(path, path, True) for path in self.reads]
+        found += self.kept
         return _outermost(found)
 
     def _own(self, settings: Mapping[str, object]) -> tuple[list[str], str]:
@@ -101,6 +106,11 @@ def _volume(text: str, workdir: str) -> Mount:
     if not Path(full).exists():
         raise UsageError(f"The volume {path!r} does not exist.", hint="Make it first, or name another.")
     return Mount(full, full, read_only)
+
+
+def _within(place: str, path: str) -> str:
+    """Return where data is in the container: a folder in the place of the image's, a file in that."""
+    return f"{place}/{Path(path).name}" if Path(path).is_file() else place
 
 
 def _is_there(path: str, wanted: bool) -> bool:

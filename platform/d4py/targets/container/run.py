@@ -3,25 +3,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d4py.errors import CutOff, ImageError
+from d4py.errors import CutOff, DiskError, ImageError, StateError
 from d4py.mappings.signals import caught
 from d4py.packaging import daemon, store
 from d4py.packaging.plan import LABEL
 from d4py.packaging.reference import parse
 from d4py.runs import home
+from d4py.runs.atomic import write_json
+from d4py.targets.container.request import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from d4py.targets.container.request import Request
 
 _KILLED = 128
+_NOTE = "container.json"
 _OWN = (130, 141)  # what d4py itself exits with above 128
 
 
@@ -35,7 +39,7 @@ def run(name: str, request: Request) -> int:
             raise ImageError(f"The image {reference!r} is not one of d4py.", hint="Build one: d4py build.")
         words, mounts = request.words(settings), request.mounts(settings)
         terminal = sys.stdout.isatty() and sys.stderr.isatty()
-        Path(request.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        note(Path(request.folder), mounts)
         container = client.containers.create(
             image.id,
             words,
@@ -61,6 +65,25 @@ def run(name: str, request: Request) -> int:
         finally:
             with suppress(Exception):  # what went wrong before is what matters
                 container.remove(force=True, v=True)
+
+
+def note(folder: Path, mounts: Sequence[Mount]) -> None:
+    """Keep with a run what it sees, for a container that continues it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError.of(folder, error) from None
+    write_json(folder / _NOTE, [list(mount) for mount in mounts])
+
+
+def noted(folder: Path) -> list[Mount]:
+    """Return what a run saw that began in a container."""
+    try:
+        return [Mount(*mount) for mount in json.loads((folder / _NOTE).read_bytes())]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError):
+        raise StateError(f"{folder / _NOTE} is damaged.", hint="Delete it, and give its paths with --volume.") from None
 
 
 def _image(client: Any, reference: str) -> Any:
