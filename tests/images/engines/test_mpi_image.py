@@ -42,10 +42,12 @@ workflow = numbers() >> Where()
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A workflow, a list of hosts, and keys as a Secret mounts them: of root, and everybody may read them."""
+    """A workflow, a list of hosts, a folder that all see for the run, and keys as a Secret mounts them: of root, and everybody may read them."""
     tmp_path.chmod(0o755)
     (tmp_path / "wf.py").write_text(WORKFLOW)
     (tmp_path / "hosts").write_text("".join(f"{name} slots=2\n" for name in WORKERS))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").chmod(0o777)
     keys = tmp_path / "keys"
     keys.mkdir()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / "id_rsa"], check=True)
@@ -72,7 +74,7 @@ def start(daemon: docker.DockerClient, mpi_image: str, network: str, work: Path)
 
     def call(name: str, command: list[str], **environment: str) -> Any:
         own = {key: value for key, value in RESTRICTED.items() if key not in ("network_mode", "remove")}
-        folders = [f"{work}:/work:ro", f"{work / 'keys'}:/data/.ssh:ro"]
+        folders = [f"{work}:/work:ro", f"{work / 'keys'}:/data/.ssh:ro", f"{work / 'runs'}:/runs"]
         where = {"network": network, "hostname": name, "name": f"d4py-{name}", "volumes": folders, "init": True}
         container = daemon.containers.create(
             mpi_image, command[1:], entrypoint=command[0], environment=environment, **own, **where
@@ -96,7 +98,8 @@ def test_ranks_on_two_workers_run_a_workflow(start: Callable[..., Any]) -> None:
     """The first rank checks that the world is the one that was meant; outputs come from both hosts."""
     for worker in [start(name, SSHD) for name in WORKERS]:
         eventually(partial(listens, worker), "an sshd to listen")
-    command = ["mpirun", "-np", "4", "-x", "D4PY_RANKS", "-x", "D4PY_NODES", "d4py", "run", "/work/wf.py", "-m", "mpi"]
+    passed_on = [word for name in ("D4PY_RANKS", "D4PY_NODES") for word in ("-x", name)]
+    words = ["d4py", "run", "/work/wf.py", "--mapping", "mpi", "--run-dir", "/runs/one"]
 
     launcher = start("launcher", command, OMPI_MCA_orte_default_hostfile="/work/hosts", D4PY_RANKS="4", D4PY_NODES="2")
     code, said = launcher.wait()["StatusCode"], launcher.logs().decode()
