@@ -101,7 +101,13 @@ def test_ranks_on_two_workers_run_a_workflow(start: Callable[..., Any]) -> None:
     passed_on = [word for name in ("D4PY_RANKS", "D4PY_NODES") for word in ("-x", name)]
     words = ["d4py", "run", "/work/wf.py", "--mapping", "mpi", "--run-dir", "/runs/one"]
 
-    launcher = start("launcher", command, OMPI_MCA_orte_default_hostfile="/work/hosts", D4PY_RANKS="4", D4PY_NODES="2")
+    launcher = start(
+        "launcher",
+        ["mpirun", "-np", "4", *passed_on, *words],
+        OMPI_MCA_orte_default_hostfile="/work/hosts",
+        D4PY_RANKS="4",
+        D4PY_NODES="2",
+    )
     code, said = launcher.wait()["StatusCode"], launcher.logs().decode()
 
     assert code == 0, said
