@@ -114,6 +114,10 @@ class Engines:
         """End both."""
         for daemon in reversed(self.daemons):
             daemon.end()
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for path in reversed(mounts):  # dockerd leaves some
+            if path.startswith(f"{self.root}/"):
+                subprocess.run(["umount", path], check=True)
 
     @property
     def host(self) -> str:
