@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import docker
@@ -43,10 +46,20 @@ def waveforms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def archive(shared: Place) -> Iterator[Path]:
-    """The image, as an archive for engines."""
-    path = shared.path / "ambient-noise.tar"
-    shared.build(FLAGSHIP, "-t", "ambient-noise:1")
-    shared.d4py("export", "ambient-noise:1", "-o", path)
+    """The image, with the very distributions that are installed here, as an archive for engines."""
+    folder, path = shared.path / "engines" / "ambient_noise", shared.path / "ambient-noise.tar"
+    shutil.copytree(FLAGSHIP, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    toml = folder / "workflow.toml"
+    toml.write_text(
+        re.sub(
+            r'^    "(\w+)>=[^"]*"',
+            lambda found: f'    "{found[1]}=={version(found[1])}"',
+            toml.read_text(),
+            flags=re.MULTILINE,
+        )
+    )
+    shared.build(folder, "-t", "ambient-noise:engines")
+    shared.d4py("export", "ambient-noise:engines", "-o", path)
     yield path
     path.unlink()
 
@@ -118,7 +131,7 @@ def test_containerd(
 
     engines.ctr(
         *("run", "--rm", *rights, *(word for mount in mounts for word in ("--mount", mount))),
-        *("docker.io/library/ambient-noise:1", "flagship", "/opt/d4py/bin/d4py", *words),
+        *("docker.io/library/ambient-noise:engines", "flagship", "/opt/d4py/bin/d4py", *words),
     )
 
     assert stacks(outside) == expected
