@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -126,6 +131,27 @@ def begun(shared: Place, folder: Path, image: str, run: str) -> subprocess.Popen
     home = Path(shared.variables["XDG_STATE_HOME"]) / "d4py" / "runs" / run
     eventually(lambda: process.poll() is not None or list((home / "commits").glob("*.json")), f"a checkpoint in {home}")
     return process
+
+
+def test_progress_is_live_on_a_terminal(shared: Place, folder: Path, image: str) -> None:
+    """The container has a terminal where this process has one, and the size of it."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    words = ["run", folder, "--image", image, "--set", "n=30", "--set", "pause=0.05"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "d4py.cli.main", *map(str, words)],
+        env={**shared.variables, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    drawn = ""
+    with suppress(OSError):  # the other end is closed
+        while data := os.read(ours, 65536):
+            drawn += data.decode()
+    os.close(ours)
+
+    assert process.wait() == 0
+    assert re.search(r"\x1b\[1;2\dr", drawn)  # of 30 lines the last are kept for the display
+    assert "done in" in drawn
 
 
 def test_ctrl_c_stops_a_run_which_goes_on_in_the_same_image(shared: Place, folder: Path, image: str) -> None:
