@@ -47,7 +47,8 @@ def run(name: str, request: Request) -> int:
             hostname=f"d4py-{request.run}"[:63].rstrip("-._"),
             labels={f"{LABEL}.run": request.run},
             environment=_environment(request, terminal=terminal),
-            user=f"{os.getuid()}:{os.getgid()}",
+            user=_user(client),
+            group_add=[str(group) for group in os.getgroups()],
             working_dir=request.workdir,
             mounts=[
                 {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
@@ -97,6 +98,12 @@ def _image(client: Any, reference: str) -> Any:
             hint=f"Build it: d4py build, with -t {reference}.",
         )
     return there
+
+
+def _user(client: Any) -> str:
+    """Return who is this user in a container: the same numbers, but root's where the engine itself is only this user's."""
+    options = client.info().get("SecurityOptions") or []
+    return "0:0" if any("rootless" in option for option in options) else f"{os.getuid()}:{os.getgid()}"
 
 
 def _environment(request: Request, *, terminal: bool) -> dict[str, str]:
