@@ -41,7 +41,10 @@ def test_a_file_becomes_a_folder(place: Place, tmp_path: Path) -> None:
     ]
     assert (place.path / "squares" / "workflow.py").read_text() == SQUARES
     place.d4py("validate", "squares")
+    assert "workflow.toml exists." in place.d4py("init", "squares.py", code=2).stderr
+    (place.path / "squares" / "workflow.toml").unlink()
     assert "squares exists." in place.d4py("init", "squares.py", code=2).stderr
+    place.d4py("init", "squares")
     assert "workflow.toml exists." in place.d4py("init", "squares", code=2).stderr
 
 

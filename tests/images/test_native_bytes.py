@@ -64,7 +64,7 @@ def test_check_finds_a_layer_that_differs(shared: Place, write: Callable[..., Pa
             other = shared.image("forged:1").layers[-2]
             note.write_text(note.read_text().replace(top.digest, other.digest).replace(str(top.size), str(other.size)))
 
-    ran = shared.build(root, "-t", "forged:2", "--check", code=3)
+    ran = shared.build(root, "-t", "forged:1", "--check", code=3)
 
     assert "differs in the layer 'workflow'" in ran.stderr
 

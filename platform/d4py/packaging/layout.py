@@ -61,6 +61,13 @@ class Image:
         """Bytes to fetch it."""
         return sum(blob.size for blob in self.blobs)
 
+    def check(self, blob: Descriptor) -> Path:
+        """Return the file of one of its blobs. Raises ImageError where it is not what its digest says."""
+        path = self.layout.blob(blob.digest)
+        if not path.is_file() or hashed(path) != (blob.digest, blob.size):
+            raise ImageError(f"{path} is missing or damaged.", hint="Build or fetch the image again.")
+        return path
+
 
 class Layout:
     """A folder with images. What is written appears whole or not at all."""
