@@ -8,7 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from tests.images.conftest import Place
+from tests.images.conftest import SQUARES, Place
 from tests.images.engines.daemons import Registry
 
 from d4py.packaging.layout import Image
@@ -56,16 +56,14 @@ def test_what_did_not_change_is_not_made_again(
 
     shared.build(write(), "-t", "squares:engine", "--engine", "docker")
     same = daemon.images.get("squares:engine")
-    changed = write(
-        {"workflow.py": "from d4py import producer\n\n\n@producer\ndef one():\n    yield 1\n\n\nworkflow = one()\n"}
-    )
+    changed = write({"workflow.py": SQUARES.replace("x * x", "x * x * x")})
     shared.build(changed, "-t", "squares:engine", "--engine", "docker")
     after = daemon.images.get("squares:engine").attrs["RootFS"]["Layers"]
 
     assert same.id == by_docker.id
     assert after[:3] == before[:3]  # base, dependencies, d4py
     assert after[3] != before[3]
-    assert daemon.containers.run("squares:engine", remove=True).endswith(b"one.output: 1\n")
+    assert daemon.containers.run("squares:engine", remove=True).endswith(b"square.output: 8\n")
 
 
 def test_an_image_of_the_engine_is_a_base(
