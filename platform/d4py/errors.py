@@ -62,6 +62,10 @@ class ParameterError(D4pyError, ValueError):
     """A parameter is unknown or its value does not fit its annotation."""
 
 
+class ResourceError(D4pyError, ValueError):
+    """What is asked for a PE cannot be had, or is not said as it must be."""
+
+
 class InputError(D4pyError, ValueError):
     """Input data given for a run cannot be used."""
 
