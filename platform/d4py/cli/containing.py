@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def contained(args: Namespace) -> int:
     """Run a workflow in a container; return its exit code."""
     from d4py.cli.submit import words
+    from d4py.connectors.uri import is_uri
     from d4py.runs import home, new_id
     from d4py.targets.container import Request
 
@@ -24,7 +25,9 @@ def contained(args: Namespace) -> int:
     folder = str(Path(args.run_dir).absolute() if args.run_dir else home() / name)
     chosen = [f"--{option}={getattr(args, option)}" for option in ("mapping", "processes") if getattr(args, option)]
     options = [word for word in words(args)[:-2] if not word.startswith("--set=")]
+    options += [f"--output={args.output}"] if is_uri(args.output) else []  # as without a container, it is refused
     path = Path(args.workflow)
+    files = [path, *(Path(name) for name in (args.file, args.set_from) if name)]
     request = Request(
         command="run",
         options=[f"--run-id={name}", f"--run-dir={folder}", *chosen, *_told(args), *options],
@@ -32,7 +35,7 @@ def contained(args: Namespace) -> int:
         run=name,
         folder=folder,
         parameters=dict(args.parameters),
-        reads=[str(found.absolute()) for found in (path, Path(args.file or "")) if found.name and found.exists()],
+        reads=[str(file.absolute()) for file in files if file.exists()],
         writes=_written(args),
         volumes=args.volume,
         digest=_digest(args.workflow),

@@ -76,13 +76,9 @@ def call(args: Namespace) -> int:
     from d4py.cli.progress import Known, of_calls
     from d4py.cli.watching import Watching
 
-<<<<<<< HEAD
-    folder = find(args.run)
+    folder = found(args)
     if args.image is not None:
         return continued(args, folder)
-=======
-    folder = found(args)
->>>>>>> main
     room = target_of(folder)
     if room is not None and args.here and room.state_of(folder).status.over:
         args.gone = True
