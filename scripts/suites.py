@@ -83,6 +83,14 @@ SLURM = (
     "tcsh",
 )
 ACCOUNTING = ("slurmdbd", "mariadb-server")
+IMAGES = (
+    "mmdebstrap",
+    "charliecloud",
+    "docker.io",  # and with it containerd
+    "docker-registry",
+    "openssh-client",
+    "openssl",
+)
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
@@ -96,7 +104,7 @@ SUITES = (
     Suite(name="mpi", budget=360, test=120, packages=MPI),
     Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
-    Suite(name="images", budget=360, test=180, packages=("mmdebstrap", "charliecloud")),
+    Suite(name="images", budget=360, test=180, packages=IMAGES),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),

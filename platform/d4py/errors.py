@@ -117,6 +117,12 @@ class DiskError(D4pyError, OSError):
         return str(self).rstrip(".")
 
 
+class CutOff(D4pyError, RuntimeError):
+    """A run was ended from outside. It stands at its last checkpoint."""
+
+    exit_code = 5
+
+
 class ConnectorError(D4pyError, OSError):
     """A source or a sink cannot use its file, table or address."""
 
