@@ -44,6 +44,7 @@ COMMANDS = {
     },
     "Set up": {
         "profile": "sites of clusters that runs are sent to",
+        "crds": "the custom resources of a Kubernetes, for kubectl apply",
         "doctor": "what works on this machine, and how to get the rest",
         "completion": "a script that completes commands in bash, zsh or fish",
         "help": "this, or the options of a command",
