@@ -111,7 +111,7 @@ class Builds:
         self._running = {name: self._begun(name) for name in self._logs}
 
     def _begun(self, name: str) -> subprocess.Popen[bytes]:
-        command, log = ["nice", "-n", "10", ROOT / "scripts" / name / "build"], self._logs[name]
+        command, log = ["nice", "-n", "10", str(ROOT / "scripts" / name / "build")], self._logs[name]
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def close(self) -> None:
