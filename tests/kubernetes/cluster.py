@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYS = Path(__file__).with_name("plays.yaml")
-PATIENCE = 60.0
+PATIENCE = 120.0
 SERVICES = "10.96.0.0/16"
 ADMIN, CONTROLLERS, SCHEDULER = "admin", "system:kube-controller-manager", "system:kube-scheduler"
 FAKE_NODE = {
@@ -135,7 +135,7 @@ class Cluster:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=2 * PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
 
