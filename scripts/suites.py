@@ -78,6 +78,7 @@ SUITES = (
     Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
+    Suite(name="images", budget=360, test=180, packages=("mmdebstrap", "charliecloud")),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),
