@@ -131,8 +131,9 @@ def dispatch(argv: list[str]) -> int:
         return int(end.code or 0)
     from d4py.cli.stdout import Stdout
 
+    elsewhere = str(getattr(args, "run", "")).startswith("kubernetes://")
     with Stdout(machine=getattr(args, "json", False), output=getattr(args, "output", None)) as args.stdout:
-        code: int = command.call(args)
+        code: int = importlib.import_module("d4py.cli.kubernetes").call(name, args) if elsewhere else command.call(args)
     return code
 
 

@@ -6,16 +6,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d4py.cli.order import add_kubernetes
 from d4py.cli.parser import run_id, whole
 from d4py.cli.run import add_course
 from d4py.cli.workflow import add_inputs, add_mapping, add_workflow
 from d4py.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d4py.cli.parser import Namespace, Parser
     from d4py.runs import Folder
 
 ABOUT = "Start a run in the background, here or on a cluster, and print its id. See how it does with d4py status, logs -f and wait."
+_KUBERNETES = ("namespace", "image", "values")
 _NUMBERS = {
     "nodes": "how many nodes (default: 1)",
     "ntasks-per-node": "ranks on each (default: the profile's, else 1)",
@@ -39,7 +43,9 @@ def options(parser: Parser) -> None:
     add_mapping(parser)
     add_inputs(parser)
     add_course(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what a cluster would be sent, and send nothing")
     add_slurm(parser)
+    add_kubernetes(parser)
     parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
     parser.add_argument("--wait", action="store_true", help="wait for it, and exit with its code")
     parser.add_argument("--follow", action="store_true", help="the same, and print its logs meanwhile")
@@ -50,7 +56,6 @@ def add_slurm(parser: Parser) -> None:
     group = parser.add_argument_group("on a cluster under Slurm")
     group.add_argument("--slurm", action="store_true", help="send it to Slurm, on the mapping mpi if none is named")
     group.add_argument("--profile", metavar="NAME", help="the site: see d4py profile list (default: generic)")
-    group.add_argument("--dry-run", action="store_true", help="print the script of the job, and send nothing")
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
     for name, about in _WORDS.items():
@@ -64,6 +69,8 @@ def call(args: Namespace) -> int:
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
 
+    if args.kubernetes:
+        return to_kubernetes(args)
     name = args.run_id or new_id()
     path = Path(args.run_dir).absolute() if args.run_dir else home() / name
     folder = to_slurm(args, name, path) if args.slurm else here(args, name, path)
@@ -84,9 +91,9 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    asked = [option for option in ("profile", "dry_run", *_fields()) if getattr(args, option)]
-    if asked:
-        raise UsageError(f"--{asked[0].replace('_', '-')} is for a cluster.", hint="Add --slurm.")
+    refuse(args, ("profile", *_fields()), "Add --slurm.")
+    refuse(args, ("dry_run",), "Add --slurm or --kubernetes.")
+    refuse(args, _KUBERNETES, "Add --kubernetes.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
     processes = [] if args.processes is None else [f"--processes={args.processes}"]
     return local.submit([f"--run-id={name}", f"--run-dir={path}", *mapping, *processes, *words(args)], folder=path)
@@ -100,6 +107,7 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     from d4py.mappings import get
     from d4py.targets import slurm
 
+    refuse(args, _KUBERNETES, "Add --kubernetes.")
     workflow = loaded(args)
     calls = inputs.resolve(workflow.graph, inputs_of(args))
     check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
@@ -118,6 +126,21 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         print(script.text, end="")
         return None
     return slurm.submit(script, workflow=workflow.name, mapping=mapping)
+
+
+def to_kubernetes(args: Namespace) -> int:
+    """Send it to Kubernetes."""
+    from d4py.cli import order
+
+    refuse(args, ("slurm", "profile", *_fields()), "Leave it out: --kubernetes was given.")
+    return order.submit(args)
+
+
+def refuse(args: Namespace, options: Sequence[str], hint: str) -> None:
+    """Raise UsageError where an option was given that means nothing here."""
+    for option in options:
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} means nothing here.", hint=hint)
 
 
 def _fields() -> list[str]:
