@@ -206,7 +206,7 @@ class _Course:
         """Go on without the Job: it was not made yet, was deleted as intended, or by somebody else."""
         if attempt.uid is None and attempt.reason is None:
             if self.run.policy.suspend:
-                return self.close(attempt, End(reason="Suspended", message="it was suspended before it began"))
+                return self.close(attempt, End(reason="Suspended", message="it was suspended before it began", counts=False))
             return self.make(attempt)
         if any(live(pod) for pod in pods):
             phase = {"Suspended": "Suspending"}.get(attempt.reason or "", "Stopping")
@@ -352,7 +352,7 @@ class _Course:
 
 
 _ENDS = {
-    "Suspended": End(reason="Suspended", message="it was suspended"),
+    "Suspended": End(reason="Suspended", message="it was suspended", counts=False),
     "Deadline": End(reason="Deadline", message="it took longer than runPolicy.activeDeadlineSeconds", again=False),
     "StartDeadline": End(
         reason="StartDeadline", message="it did not start within runPolicy.startDeadlineSeconds", again=False

@@ -83,6 +83,10 @@ def guarded(call: Callable[[], int]) -> int:
     except D4pyError as error:
         if os.environ.get("D4PY_DEBUG"):
             raise
+        if os.environ.get("D4PY_TERMINATION_LOG"):
+            from d4py.cli import last_word
+
+            last_word.of_error(error)
         tell(str(error))
         return error.exit_code
     except Exception as error:

@@ -81,12 +81,26 @@ def unchanged() -> Iterator[Rule]:
     for entry, _ in described(WorkflowSpec):
         name = key(entry)
         if name not in CHANGEABLE:
-            yield Rule(f"self.?{name} == oldSelf.?{name}", f"{name} does not change once the workflow is there", name)
+            yield Rule(_same("self", "oldSelf", name), f"{name} does not change once the workflow is there", name)
     for entry, _ in described(RunPolicy):
         name = key(entry)
         if name not in CHANGEABLE_POLICY:
-            rule = f"self.?runPolicy.?{name} == oldSelf.?runPolicy.?{name}"
+            rule = f"!has(self.runPolicy) || !has(oldSelf.runPolicy) || {_same('self.runPolicy', 'oldSelf.runPolicy', name)}"
             yield Rule(rule, f"runPolicy.{name} does not change once the workflow is there", "runPolicy")
+    some = " && ".join(f"!has({{0}}.runPolicy.{name})" for name in _policies())
+    for given, other in (("self", "oldSelf"), ("oldSelf", "self")):
+        rule = f"has({other}.runPolicy) || !has({given}.runPolicy) || {some.format(given)}"
+        yield Rule(rule, "runPolicy does not change once the workflow is there, but for suspend and ttl", "runPolicy")
+
+
+def _policies() -> list[str]:
+    return [name for entry, _ in described(RunPolicy) if (name := key(entry)) not in CHANGEABLE_POLICY]
+
+
+def _same(new: str, old: str, name: str) -> str:
+    """Return the rule that a field is as it was. Optional fields (`.?name`) would read better; the cluster cannot tell what they cost."""
+    here, before = f"{new}.{name}", f"{old}.{name}"
+    return f"(has({here}) ? has({before}) && {here} == {before} : !has({before}))"
 
 
 def _schema(kind: Kind) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from d4py.errors import UsageError
+from d4py.errors import WrongWorld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,23 +26,23 @@ class World(NamedTuple):
 
 
 def check(world: World, environment: Mapping[str, str], asked: int | None = None) -> None:
-    """Raise UsageError where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
+    """Raise WrongWorld where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
     wanted = asked if asked is not None else _number(environment, RANKS)
     told = _told(environment)
     if world.size == 1 and (wanted or told) > 1:
         cause, remedy = _alone(world, environment)
-        raise UsageError(
+        raise WrongWorld(
             f"This is one of {wanted or told} ranks, but MPI found a world of 1: {cause}.",
             hint=remedy,
         )
     if wanted and world.size != wanted:
-        raise UsageError(
+        raise WrongWorld(
             f"The world has {world.size} ranks; {wanted} were asked for.",
             hint="Give the number once: mpiexec -n N d4py run WORKFLOW --mapping mpi.",
         )
     nodes = _number(environment, NODES)
     if nodes and world.nodes < nodes:
-        raise UsageError(
+        raise WrongWorld(
             f"The {world.size} ranks are on {world.nodes} of the {nodes} nodes that were asked for.",
             hint="Give --ntasks-per-node, and let the launcher place ranks by node.",
         )
