@@ -86,9 +86,22 @@ def wheels() -> Path:
     folder = CACHE / "operator" / key
     if not folder.exists():
         part = folder.with_name(f"{key}.{os.getpid()}")
-        ranges = [line.strip().split('"')[1] for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith('    "')]
+        ranges = [
+            line.strip().split('"')[1]
+            for line in (ROOT / "pyproject.toml").read_text().splitlines()
+            if line.startswith('    "')
+        ]
         wanted = [each for each in ranges if each.split(">")[0] in NEEDED]
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:", "--python-version=3.11"]
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--python-version=3.11",
+        ]
         subprocess.run([*install, f"--target={part}", *dict.fromkeys(wanted)], check=True)
         part.rename(folder)
     return folder

@@ -138,7 +138,9 @@ class Scene:
             phase="Running",
             startTime=stamp(self.now),
             conditions=[{"type": "Ready", "status": "True"}],
-            containerStatuses=[{"name": "d4py", "imageID": "registry.example/d4py@sha256:abc", "state": {"running": {}}}],
+            containerStatuses=[
+                {"name": "d4py", "imageID": "registry.example/d4py@sha256:abc", "state": {"running": {}}}
+            ],
         )
         return self.settle()
 
