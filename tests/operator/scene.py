@@ -117,7 +117,7 @@ class Scene:
         """Have a pod of the newest Job, in this state."""
         job = self.job
         template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-        made = {
+        made: Object = {
             "kind": "Pod",
             "metadata": {
                 "name": f"{job['metadata']['name']}-x",
@@ -138,7 +138,9 @@ class Scene:
             phase="Running",
             startTime=stamp(self.now),
             conditions=[{"type": "Ready", "status": "True"}],
-            containerStatuses=[{"name": "d4py", "imageID": "registry.example/d4py@sha256:abc", "state": {"running": {}}}],
+            containerStatuses=[
+                {"name": "d4py", "imageID": "registry.example/d4py@sha256:abc", "state": {"running": {}}}
+            ],
         )
         return self.settle()
 
