@@ -206,7 +206,9 @@ class _Course:
         """Go on without the Job: it was not made yet, was deleted as intended, or by somebody else."""
         if attempt.uid is None and attempt.reason is None:
             if self.run.policy.suspend:
-                return self.close(attempt, End(reason="Suspended", message="it was suspended before it began", counts=False))
+                return self.close(
+                    attempt, End(reason="Suspended", message="it was suspended before it began", counts=False)
+                )
             return self.make(attempt)
         if any(live(pod) for pod in pods):
             phase = {"Suspended": "Suspending"}.get(attempt.reason or "", "Stopping")

@@ -117,7 +117,7 @@ class Scene:
         """Have a pod of the newest Job, in this state."""
         job = self.job
         template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-        made = {
+        made: Object = {
             "kind": "Pod",
             "metadata": {
                 "name": f"{job['metadata']['name']}-x",

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from d4py_operator.desired import delay, refused
 from tests.operator.scene import Scene, last_word, workflow
 
 from d4py.resources.policies import Backoff
+from d4py_operator.desired import delay, refused
 
 
 def test_a_new_workflow_gets_its_first_attempt() -> None:
@@ -75,7 +77,7 @@ def test_a_run_that_is_over_is_left_alone() -> None:
     ],
 )
 def test_an_exit_code_says_how_it_ended(
-    code: int, said: dict[str, object] | None, status: dict[str, object], expected: tuple[str, str]
+    code: int, said: dict[str, Any] | None, status: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     word = last_word(code, **said) if said is not None else None
     scene = Scene().settle().runs().ends(code, said=word, **status)
@@ -135,7 +137,7 @@ def test_what_another_attempt_would_not_mend_is_not_tried_again(code: int) -> No
 
 
 def test_a_pod_that_had_to_leave_its_node_does_not_count() -> None:
-    told = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    told: Any = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
     scene = Scene().settle().runs().ends(5, **told)
 
     assert scene.says() == ("Pending", "Retrying")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -106,8 +106,10 @@ class Api:
             if not query["continue"]:
                 return found, page["metadata"]["resourceVersion"]
 
-    def watch(self, kind: str, namespace: str, version: str, labels: str, seconds: int) -> Iterator[Object]:
-        """Yield what changes, for so long. Raises ApiError 410 where the version is too old."""
+    def watch(
+        self, kind: str, namespace: str, version: str, labels: str, seconds: int, opened: Callable[[Any], None]
+    ) -> Iterator[Object]:
+        """Yield what changes, for so long. Raises ApiError 410 where the version is too old. opened: is given what can be shut down."""
         query: dict[str, Any] = {
             "watch": "1",
             "resourceVersion": version,
@@ -120,6 +122,7 @@ class Api:
             "GET", collection(kind, namespace), query, None, "application/json", timeout, preload=False
         )
         try:
+            opened(response)
             rest = b""
             for piece in response.stream(1 << 16):
                 *lines, rest = (rest + piece).split(b"\n")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d4py_operator.cluster.errors import ApiError, ClusterError
 
@@ -28,12 +28,23 @@ class Informer(threading.Thread):
         self._api, self._store = api, store
         self.kind, self._namespace, self._labels = kind, namespace, labels
         self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._response: Any = None
         self.synced = threading.Event()  # it has listed all that there is, once
         self.lists = 0
 
     def end(self) -> None:
-        """Let it end; it may still be in a watch, which is a daemon's."""
+        """Let it end, also out of a watch."""
         self._ending.set()
+        with self._lock:
+            if self._response is not None:
+                self._response.shutdown()
+
+    def _opened(self, response: Any) -> None:
+        with self._lock:
+            self._response = response
+        if self._ending.is_set():
+            response.shutdown()
 
     def run(self) -> None:
         """List and watch, again and again."""
@@ -58,7 +69,7 @@ class Informer(threading.Thread):
         return version
 
     def _watch(self, version: str) -> str:
-        for event in self._api.watch(self.kind, self._namespace, version, self._labels, _WATCH):
+        for event in self._api.watch(self.kind, self._namespace, version, self._labels, _WATCH, self._opened):
             thing = event["object"]
             version = thing["metadata"]["resourceVersion"]
             match event["type"]:
@@ -71,6 +82,8 @@ class Informer(threading.Thread):
         return version
 
     def _later(self, wait: float, error: ClusterError) -> float:
+        if self._ending.is_set():
+            return wait
         wait = min(_LONGEST, max(0.2, 2 * wait))
         log.warning(
             "%s of %s: %s; again in %.1f s", "watch" if self.synced.is_set() else "list", self.kind, error, wait

@@ -17,7 +17,7 @@ def options(parser: Parser) -> None:
     """Take nothing."""
 
 
-def call(args: Namespace) -> int:
+def call(_: Namespace) -> int:
     """Print them."""
     print(definitions(), end="")
     return 0

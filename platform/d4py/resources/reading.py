@@ -72,7 +72,7 @@ def written(thing: Described) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry, _ in described(type(thing)):
         value = _written(getattr(thing, entry.name))
-        if value is not None and value != {} and value != []:
+        if value is not None and value not in ({}, []):
             found[key(entry)] = value
     return found
 
