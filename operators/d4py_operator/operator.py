@@ -36,6 +36,7 @@ class Operator:
         self.store, self.queue = Store(), Queue()
         self.metrics = Metrics(api, self.store, self.queue, lease)
         self.ending = threading.Event()
+        self.acting = threading.Event()  # it holds the lease, knows what there is, and looks at it
         self._served: frozenset[str] = frozenset()
         self._informers: list[Informer] = []
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
@@ -151,6 +152,7 @@ class Operator:
         self.look_at_all()
         for worker in self._workers:
             worker.start()
+        self.acting.set()
         log.info("works on %s", ", ".join(filter(None, self._namespaces)) or "all namespaces")
         resync = discover = time.monotonic()
         while not self.ending.wait(0.2) and not self.lease.lost.is_set():

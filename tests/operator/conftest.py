@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from tests.kubernetes.cluster import ROOT, Cluster
 from tests.kubernetes.conftest import cluster
-from tests.operator.hands import Hands, eventually
+from tests.operator.hands import Hands
 
 from d4py_operator.cluster.api import Api, configuration
 from d4py_operator.cluster.lease import Lease
@@ -59,7 +59,7 @@ def working(kubeconfig: str, namespace: str, *, api: type[Api] = Api, seconds: f
     thread = threading.Thread(target=operator.run, name="operator")
     thread.start()
     try:
-        eventually(lambda: operator.lease.held.is_set() and operator.synced(), "the operator to begin")
+        assert operator.acting.wait(60)
         yield operator
     finally:
         operator.ending.set()
