@@ -165,7 +165,7 @@ class _Course:
     def numbers(self) -> list[int]:
         """Return the numbers of attempts that children are of."""
         labels = [labels_of(child).get(ATTEMPT, "") for child in self.children]
-        return [int(number) for number in labels if number.isascii() and number.isdigit()]
+        return [int(number) for number in labels if number.isascii() and number.isdigit() and len(number) < 7]
 
     def make(self, attempt: Attempt) -> Decision:
         """Have made what an attempt is made of."""
