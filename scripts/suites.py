@@ -77,6 +77,7 @@ SUITES = (
     Suite(name="mpi", budget=360, test=120, packages=MPI),
     Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
+    Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
