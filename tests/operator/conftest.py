@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +39,11 @@ def api(defined: Cluster) -> Iterator[Api]:
 
 __all__ = ["cluster"]
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(scope="module")
 def hands(api: Api) -> Iterator[Hands]:
     """Somebody in a namespace of the module's own."""
-    name = f"lab-{next(_numbers)}"
+    name = f"lab-{secrets.token_hex(4)}"
     api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
     yield Hands(api, name)
     api.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -128,8 +128,8 @@ def test_one_process_is_a_job_of_one_pod() -> None:
 
 def test_threads_ask_for_as_many_processors() -> None:
     assert container(objects("threads"))["resources"]["requests"] == {"cpu": "3"}
-    own = {"resources": {"worker": {"requests": {"cpu": "1"}}}}
-    assert container(objects("threads", **own))["resources"]["requests"] == {"cpu": "1"}
+    own = {"worker": {"requests": {"cpu": "1"}}}
+    assert container(objects("threads", resources=own))["resources"]["requests"] == {"cpu": "1"}
 
 
 def test_processes_share_memory_of_the_size_that_is_asked_for() -> None:

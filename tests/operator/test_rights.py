@@ -77,6 +77,10 @@ def rights(defined: Cluster, hands: Hands) -> Iterator[set[Right]]:
         yield found
 
 
+def await_gone(hands: Hands, kind: str, name: str) -> None:
+    eventually(lambda: hands.there(kind, name) is None, f"{name} to be deleted")
+
+
 def test_what_is_granted_is_what_is_used(hands: Hands, rights: set[Right]) -> None:
     hands.workflow("all", networkPolicy="Isolated", inputs={"inline": "{}"}, runPolicy={"ttlSecondsAfterFinished": 0})
     hands.ends("all-1")
@@ -86,7 +90,7 @@ def test_what_is_granted_is_what_is_used(hands: Hands, rights: set[Right]) -> No
         hands.workflow(name, mapping="mpi", mpi={"ranks": 2, "launcher": launcher})
         hands.await_phase(name, "Starting")
         hands.suspend(name)
-        eventually(lambda kind=kind, name=name: hands.there(kind, f"{name}-1") is None, "it to be deleted")
+        await_gone(hands, kind, f"{name}-1")
     pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "mine", "image": "x"}]}}
     hands.make("Job", "taken-1", {"template": pod})
     hands.workflow("taken")
