@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from d4py.resources.policies import MAPPINGS
 from d4py_operator.objects import MANAGED_BY
 from d4py_operator.run import Run
 
@@ -38,6 +39,9 @@ def _refusals(run: Run, served: frozenset[str]) -> Iterator[Refusal]:
     spec = run.spec
     if spec.graph is None:
         yield Refusal("InvalidSpec", "spec.graph", "is missing")
+        return
+    if run.mapping not in MAPPINGS:
+        yield Refusal("MappingMissing", "spec.mapping", f"there is no mapping {run.mapping!r}")
         return
     if not spec.image:
         yield Refusal("InvalidSpec", "spec.image", "is missing: name an image with d4py and what the workflow needs")

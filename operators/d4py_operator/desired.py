@@ -28,10 +28,12 @@ from d4py_operator.objects import (
 from d4py_operator.observed import End, Observed, Trouble, live, observe
 from d4py_operator.pods import inputs_map, network_policy
 from d4py_operator.run import Run
+from d4py_operator.stopping import ENDS, delay
 from d4py_operator.summary import plain
 from d4py_operator.telling import Told, tell
 
 _SETTLE = 1.0
+OPTIONAL = ("MPIJob",)  # what a cluster may lack
 FIXED = ("Job", "MPIJob", "Secret")  # never changed once they are there
 
 
@@ -165,7 +167,7 @@ class _Course:
     def numbers(self) -> list[int]:
         """Return the numbers of attempts that children are of."""
         labels = [labels_of(child).get(ATTEMPT, "") for child in self.children]
-        return [int(number) for number in labels if number.isascii() and number.isdigit()]
+        return [int(number) for number in labels if number.isascii() and number.isdigit() and len(number) < 7]
 
     def make(self, attempt: Attempt) -> Decision:
         """Have made what an attempt is made of."""
@@ -180,6 +182,9 @@ class _Course:
         refs = [MappingRef(kind=thing["kind"], name=thing["metadata"]["name"]) for thing in wanted]
         self.status = replace(self.status, mapping_refs=refs)
         self.start_deadline(attempt)
+        if self.old.reason == "Refused" and self.old.last_attempt == attempt:  # as long as it cannot be made
+            trouble = Trouble(reason="Refused", message=self.old.message or "")
+            return self.tell(Told(phase="Starting", reason="Refused", message=trouble.message, trouble=trouble))
         message = f"attempt {attempt.number} is made: {attempt.kind} {attempt.name}"
         return self.tell(Told(phase="Starting", reason="Created", message=message))
 
@@ -187,6 +192,10 @@ class _Course:
         """See how an attempt does, and act on it."""
         launched = next((child for child in self.children if _is(child, attempt)), None)
         pods = [pod for pod in self.pods if labels_of(pod).get(ATTEMPT) == str(attempt.number)]
+        if launched is None and attempt.kind in OPTIONAL and attempt.kind not in self.world.served:
+            trouble = Trouble(reason="MappingMissing", message=f"this cluster has no {attempt.kind} at the moment")
+            phase = self.old.phase or "Starting"
+            return self.tell(Told(phase=phase, reason=trouble.reason, message=trouble.message, trouble=trouble))
         if launched is None:
             return self.absent(attempt, pods)
         seen = observe(launched, pods, self.now)
@@ -216,7 +225,7 @@ class _Course:
         if attempt.reason is None:
             message = f"{attempt.kind} {attempt.name} was deleted by somebody else"
             return self.close(attempt, End(reason="LostMapping", message=message, counts=False))
-        return self.close(attempt, _ENDS[attempt.reason])
+        return self.close(attempt, ENDS[attempt.reason])
 
     def noted(self, attempt: Attempt, launched: Object, seen: Observed) -> Attempt:
         """Note what is seen of an attempt."""
@@ -271,7 +280,7 @@ class _Course:
         if not launched["metadata"].get("deletionTimestamp"):
             self.done.delete.append(Deletion(key=key_of(launched), uid=uid_of(launched)))
         phase = "Suspending" if attempt.reason == "Suspended" else "Stopping"
-        end = _ENDS[attempt.reason or ""]
+        end = ENDS[attempt.reason or ""]
         return self.tell(Told(phase=phase, reason=end.reason, message=end.message, seen=seen))
 
     def progress(self, attempt: Attempt, seen: Observed) -> Decision:
@@ -353,25 +362,8 @@ class _Course:
                 self.after(left)
 
 
-_ENDS = {
-    "Suspended": End(reason="Suspended", message="it was suspended", counts=False),
-    "Deadline": End(reason="Deadline", message="it took longer than runPolicy.activeDeadlineSeconds", again=False),
-    "StartDeadline": End(
-        reason="StartDeadline", message="it did not start within runPolicy.startDeadlineSeconds", again=False
-    ),
-}
-
-
 def _is(child: Object, attempt: Attempt) -> bool:
     return (child["kind"], child["metadata"]["name"]) == (attempt.kind, attempt.name)
-
-
-def delay(backoff: Backoff, attempts: int) -> float:
-    """Return how many seconds are waited after so many attempts."""
-    first = 10 if backoff.initial_seconds is None else backoff.initial_seconds
-    most = 300 if backoff.max_seconds is None else backoff.max_seconds
-    factor = backoff.factor or 2
-    return float(min(most, first * factor ** min(attempts - 1, 30)))
 
 
 def refused(world: World, message: str, now: datetime) -> Decision:

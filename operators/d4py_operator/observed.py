@@ -127,18 +127,20 @@ def _is_ready(pod: Object) -> bool:
 
 
 def _troubles(pods: Sequence[Object]) -> Iterator[Trouble]:
+    """Yield what keeps pods from starting, what matters most first."""
     for pod in pods:
         name = pod["metadata"]["name"]
-        for each in (pod.get("status") or {}).get("conditions") or ():
-            if each.get("type") == "PodScheduled" and each.get("status") == "False":
-                yield Trouble(reason="Unschedulable", message=f"pod {name}: {plain(each.get('message'))}")
         for each in _containers(pod):
             waiting = (each.get("state") or {}).get("waiting") or {}
-            reason = waiting.get("reason")
-            if reason in _PULL:
-                yield Trouble(reason="ImagePull", message=f"pod {name}: {reason}: {plain(waiting.get('message'))}")
-            elif reason in _CONFIG:
-                yield Trouble(reason="ConfigMissing", message=f"pod {name}: {reason}: {plain(waiting.get('message'))}")
+            word = waiting.get("reason")
+            reason = "ImagePull" if word in _PULL else "ConfigMissing" if word in _CONFIG else None
+            if reason:
+                yield Trouble(reason=reason, message=f"pod {name}: {word}: {plain(waiting.get('message'))}")
+    for pod in pods:
+        for each in (pod.get("status") or {}).get("conditions") or ():
+            if each.get("type") == "PodScheduled" and each.get("status") == "False":
+                message = f"pod {pod['metadata']['name']}: {plain(each.get('message'))}"
+                yield Trouble(reason="Unschedulable", message=message)
 
 
 def _end(done: Any, driver: Object | None, exited: Object | None, said: Summary | None) -> End:

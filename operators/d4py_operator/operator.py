@@ -36,10 +36,10 @@ class Operator:
         self.store, self.queue = Store(), Queue()
         self.metrics = Metrics(api, self.store, self.queue, lease)
         self.ending = threading.Event()
-        self._served: frozenset[str] = frozenset()
+        self.acting = threading.Event()  # it holds the lease, knows what there is, and looks at it
         self._informers: list[Informer] = []
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
-        self._reconciler = Reconciler(api, self.store, lambda: self._served)
+        self._reconciler = Reconciler(api, self.store, self.served)
         self.store.listeners.append(self._heard)
 
     # --- what is looked at
@@ -68,14 +68,18 @@ class Operator:
                 informer.start()
 
     def _discover(self) -> None:
-        if OPTIONAL in self._served:
+        if any(informer.kind == OPTIONAL for informer in self._informers):
             return
         try:
             if self._api.serves(OPTIONAL):
                 self._watch([OPTIONAL])
-                self._served |= {OPTIONAL}
         except ClusterError as error:
             log.warning("discovery: %s", error)
+
+    def served(self) -> frozenset[str]:
+        """Return which kinds that a cluster may lack it has, and are known here."""
+        found = [informer for informer in self._informers if informer.kind == OPTIONAL]
+        return frozenset({OPTIONAL} if found and all(informer.synced.is_set() for informer in found) else ())
 
     # --- work
 
@@ -151,15 +155,17 @@ class Operator:
         self.look_at_all()
         for worker in self._workers:
             worker.start()
+        self.acting.set()
         log.info("works on %s", ", ".join(filter(None, self._namespaces)) or "all namespaces")
         resync = discover = time.monotonic()
+        served = self.served()
         while not self.ending.wait(0.2) and not self.lease.lost.is_set():
             now = time.monotonic()
             if now - discover > _DISCOVER:
                 discover = now
                 self._discover()
-            if now - resync > _RESYNC:
-                resync = now
+            if now - resync > _RESYNC or self.served() != served:
+                resync, served = now, self.served()
                 self.look_at_all()
 
     def look_at_all(self) -> None:

@@ -75,7 +75,7 @@ def schedule(text: str, zone: str | None = None) -> Schedule:
     minutes, hours, days, months, weekdays = (_field(field, number) for number, field in enumerate(fields))
     try:
         where = ZoneInfo(zone or "UTC")
-    except (OSError, ValueError):  # not found, a folder, or no name at all
+    except (KeyError, OSError, ValueError):  # not found, a folder, or no name at all
         raise BadSchedule(f"There is no time zone {zone!r}.", hint="Use a name such as Europe/Berlin.") from None
     return Schedule(
         minutes, hours, days, months, frozenset(day % 7 for day in weekdays),

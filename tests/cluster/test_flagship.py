@@ -47,7 +47,7 @@ def test_the_flagship_succeeds_with_the_bits_of_a_run_here(
 ) -> None:
     mapping = changes.get("mapping", "multi")
     name = f"ambient-noise-{mapping}"
-    workflow = flagship(**changes, args={"output": f"/results/{mapping}"})
+    workflow = flagship(**changes, args={"data": "/archive", "output": f"/results/{mapping}"})
     workflow["metadata"]["name"] = name
     cluster.apply(workflow, namespace=SCIENCE)
 

@@ -93,7 +93,8 @@ class Cluster:
     def start(self, name: str, program: str, *words: str, inside: tuple[str, ...] = ()) -> None:
         """Start one of the programs, or another that is on the PATH. inside: the command that runs it elsewhere."""
         found = self.programs / program
-        command = [*inside, str(found) if found.exists() else program, *words]
+        # They end when these tests do, however these end.
+        command = ["setpriv", "--pdeathsig=KILL", *inside, str(found) if found.exists() else program, *words]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         with open(self.root / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -202,6 +203,7 @@ class Cluster:
         flags += [f"--token-auth-file={self.root}/keys/tokens.csv", "--authorization-mode=Node,RBAC"]
         flags += [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"]
         flags += ["--service-account-issuer=https://kubernetes.default.svc.cluster.local"]
+        flags += ["--kubelet-preferred-address-types=InternalIP"]
         flags += ["--enable-admission-plugins=NodeRestriction", "--allow-privileged=true", "--profiling=false"]
         loopback = self.host.startswith("127.")  # which no endpoint may have
         return ["kube-apiserver", *flags, *(["--endpoint-reconciler-type=none"] if loopback else [])]

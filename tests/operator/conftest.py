@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import itertools
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from tests.kubernetes.cluster import ROOT, Cluster
 from tests.kubernetes.conftest import cluster
-from tests.operator.hands import Hands, eventually
+from tests.operator.hands import Hands
 
 from d4py_operator.cluster.api import Api, configuration
 from d4py_operator.cluster.lease import Lease
@@ -39,13 +39,11 @@ def api(defined: Cluster) -> Iterator[Api]:
 
 __all__ = ["cluster"]
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(scope="module")
 def hands(api: Api) -> Iterator[Hands]:
     """Somebody in a namespace of the module's own."""
-    name = f"lab-{next(_numbers)}"
+    name = f"lab-{secrets.token_hex(4)}"
     api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
     yield Hands(api, name)
     api.request("DELETE", f"/api/v1/namespaces/{name}")
@@ -59,7 +57,7 @@ def working(kubeconfig: str, namespace: str, *, api: type[Api] = Api, seconds: f
     thread = threading.Thread(target=operator.run, name="operator")
     thread.start()
     try:
-        eventually(lambda: operator.lease.held.is_set() and operator.synced(), "the operator to begin")
+        assert operator.acting.wait(60)
         yield operator
     finally:
         operator.ending.set()

@@ -283,7 +283,7 @@ def test_every_field_says_what_it_means() -> None:
     def silent(kind: type[Described], path: str) -> Iterator[str]:
         for entry, annotation in described(kind):
             about = entry.metadata["about"]
-            if len(about.split()) < 2 or not about.endswith((".", ";")):
+            if len(about.split()) < 2 or not about.endswith("."):
                 yield f"{path}.{entry.name}"
             for part in (bare(annotation), *getattr(bare(annotation), "__args__", ())):
                 if isinstance(part, type) and issubclass(part, Described):

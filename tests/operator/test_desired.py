@@ -9,7 +9,8 @@ import pytest
 from tests.operator.scene import Scene, last_word, workflow
 
 from d4py.resources.policies import Backoff
-from d4py_operator.desired import delay, refused
+from d4py_operator.desired import hindered, refused
+from d4py_operator.stopping import delay
 
 
 def test_a_new_workflow_gets_its_first_attempt() -> None:
@@ -352,3 +353,33 @@ def test_events_tell_each_turn_once() -> None:
     scene = Scene().settle().runs().settle().ends(0).settle()
 
     assert scene.events == ["Created", "AsAsked", "Done"]
+
+
+def test_ranks_are_not_lost_because_their_kind_cannot_be_seen() -> None:
+    scene = Scene(served=frozenset({"MPIJob"}), mapping="mpi", mpi={"ranks": 2}).settle().runs()
+    assert scene.says() == ("Running", "AsAsked")
+    kept, scene.things = scene.things, {}
+    scene.served = frozenset()
+
+    scene.settle()
+    assert scene.says() == ("Running", "MappingMissing")
+
+    scene.things, scene.served = kept, frozenset({"MPIJob"})
+    assert scene.settle().says() == ("Running", "AsAsked")
+    assert scene.made == ["MPIJob/demo-1"]
+
+
+def test_what_cannot_be_made_now_is_told_once() -> None:
+    """A quota that is used up, say."""
+    scene = Scene()
+    scene.look()
+    scene.things.clear()
+    scene.workflow["status"] = hindered(scene.world(), "Forbidden: exceeded quota", scene.now).status
+    assert scene.says() == ("Starting", "Refused")
+
+    decision = scene.look()
+
+    assert decision.status is None
+    assert [thing["kind"] for thing in decision.create] == ["Job"]
+    scene.settle()
+    assert scene.says() == ("Starting", "Created")

@@ -7,7 +7,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import ANSWER, Call, eventually
 

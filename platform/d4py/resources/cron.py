@@ -17,8 +17,8 @@ CRON_NAME_LENGTH = 29  # and a dash and ten digits make a workflow's
 class ChildMetadata(Described):
     """Labels and annotations of workflows that are made."""
 
-    labels: dict[str, str] = told("Labels.", {}, max_properties=FEW, items={"max_length": NAME})
-    annotations: dict[str, str] = told("Annotations.", {}, max_properties=FEW, items={"max_length": 1024})
+    labels: dict[str, str] = told("Labels of it.", {}, max_properties=FEW, items={"max_length": NAME})
+    annotations: dict[str, str] = told("Annotations of it.", {}, max_properties=FEW, items={"max_length": 1024})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

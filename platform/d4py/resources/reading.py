@@ -34,29 +34,29 @@ def read(kind: type[Kind], data: Any, path: str = "") -> Kind:
         place = f"{path}.{name}" if path else name
         value = data.get(name)
         if value is not None:
-            values[entry.name] = _read(bare(annotation), value, place)
+            values[entry.name] = _read(bare(annotation), value, place, numbers="int_or_string" in entry.metadata)
         elif required(entry):
             raise Unreadable(place, "is missing")
     return kind(**values)
 
 
-def _read(kind: Any, value: Any, place: str) -> Any:
+def _read(kind: Any, value: Any, place: str, *, numbers: bool) -> Any:
     origin = get_origin(kind)
     if origin is list:
         (element,) = get_args(kind)
         if not isinstance(value, list):
             raise Unreadable(place, f"is no list but {_kind_of(value)}")
-        return [_read(element, one, f"{place}[{number}]") for number, one in enumerate(value)]
+        return [_read(element, one, f"{place}[{number}]", numbers=numbers) for number, one in enumerate(value)]
     if origin is dict:
         element = get_args(kind)[1]
         if not isinstance(value, dict):
             raise Unreadable(place, f"is no object but {_kind_of(value)}")
-        return {name: _read(element, one, f"{place}.{name}") for name, one in value.items()}
+        return {name: _read(element, one, f"{place}.{name}", numbers=numbers) for name, one in value.items()}
     if kind is object:
         return value
     if issubclass(kind, Described):
         return read(kind, value, place)
-    if kind is str and type(value) is int:  # a quantity may be given as a number
+    if numbers and type(value) is int:  # a quantity may be given as a number
         return str(value)
     if type(value) is not kind:
         raise Unreadable(place, f"is of type {_kind_of(value)}, not {kind.__name__}")
