@@ -218,6 +218,7 @@ def run(suite: Suite, extra: list[str], builds: Builds | None = None) -> Outcome
         report = Path(scratch) / "report.xml"
         command = [
             *(*suite.program, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
+            *("-o", "junit_family=xunit1"),  # for the properties of tests
             *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
         ]
         begin = time.monotonic()
