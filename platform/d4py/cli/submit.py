@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from d4py.cli.parser import Namespace, Parser
     from d4py.graph.load import Workflow
     from d4py.runs import Folder
+    from d4py.targets.slurm.container import Container
 
 ABOUT = "Start a run in the background, here or on a cluster, and print its id. See how it does with d4py status, logs -f and wait."
-_KUBERNETES = ("namespace", "image", "values")
+_KUBERNETES = ("namespace", "values")
 _SLURM = ("profile", "host", "env", "sweep", "at_once")
 _NUMBERS = {
     "nodes": "how many nodes (default: 1)",
@@ -64,8 +65,8 @@ def add_slurm(parser: Parser) -> None:
     group.add_argument("--host", metavar="LOGIN", help="the login node of the cluster, by ssh (default: this machine)")
     group.add_argument(
         "--env",
-        choices=("host", "wheelhouse"),
-        help="packages: installed there, or wheels that go along (see docs/hpc.md)",
+        choices=("host", "wheelhouse", "image"),
+        help="packages: installed there, wheels that go along, or an image that was built (see docs/hpc.md)",
     )
     group.add_argument("--received", action="store_true", help=argparse.SUPPRESS)  # what --host sends is on stdin
     add_sweep(group)
@@ -115,7 +116,7 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     from d4py.targets import local
 
     refuse(args, (*_SLURM, *_fields()), "Add --slurm.")
-    refuse(args, ("dry_run",), "Add --slurm or --kubernetes.")
+    refuse(args, ("dry_run", "image"), "Add --slurm or --kubernetes.")
     refuse(args, _KUBERNETES, "Add --kubernetes.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
     processes = [] if args.processes is None else [f"--processes={args.processes}"]
@@ -153,7 +154,8 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     stage(args, slurm.find(args.profile or "generic"), path)
     sweep = wanted(args)
     environment = args.env or slurm.find(args.profile or "generic").environment
-    load = loaded_or_not if environment == "wheelhouse" else loaded
+    image, seen = in_image(args, environment), things_of(args)
+    load = loaded if environment == "host" else loaded_or_not
     workflow = load(args, sweep.parameters(0) if sweep else {})
     known = bool(workflow.digest)
     if sweep is not None and workflow.source is not None and known:
@@ -172,17 +174,41 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         mapping=mapping,
         processes=args.processes,
         environment=environment,
+        image=image,
+        seen=seen,
         sweep=sweep is not None,
         workflow=workflow if known else None,
     )
     if args.dry_run:
         print(script.text, end="")
         return None
+    if image is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        image.lay([Path.cwd(), path, *seen])
     wheels = None
     if environment == "wheelhouse" and not submitted(path):
         needed = requirements_of(workflow.toml, workflow.name)
         wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
     return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep, wheels=wheels)
+
+
+def in_image(args: Namespace, environment: str) -> Container | None:
+    """Return the image that the run is to be in, if it is to be in one."""
+    if environment != "image":
+        if args.image:
+            raise UsageError("--image is for runs in an image.", hint="Add --env image.")
+        return None
+    if args.received or args.host:
+        raise UsageError("An image does not travel by --host.", hint="Build it there, and submit there.")
+    from d4py.targets.slurm.container import container
+
+    return container(args.workflow, args.image)
+
+
+def things_of(args: Namespace) -> list[Path]:
+    """Return the files and folders that the arguments name."""
+    named = [value for _, value in args.parameters] + [args.file]
+    return [Path(name) for name in named if name and Path(name).exists()]
 
 
 def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:
