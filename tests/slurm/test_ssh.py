@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -100,7 +101,7 @@ def test_a_folder_its_data_and_a_profile_of_ones_own_go_with_it(laptop: Call, lo
     words = (
         f"submit --slurm sums --host login --profile mine --ntasks-per-node 2 --run-dir {login.root}/r -f inputs.json"
     )
-    sent = laptop(f"{words} --follow")
+    sent = laptop(f"{words} --follow --output file://{login.root}/out.jsonl")
     run = sent.out.splitlines()[0]
 
     assert sent.code == 0, sent.err
@@ -108,6 +109,7 @@ def test_a_folder_its_data_and_a_profile_of_ones_own_go_with_it(laptop: Call, lo
     assert outputs(laptop, run) == [("a", 3), ("b", 1), ("c", 2)]
     assert {path.name for path in (login.root / "r/sent/sums").iterdir()} >= {"workflow.py", "beside.py"}
     assert not (login.root / "r/sent/sums/.git").exists()
+    assert len((login.root / "out.jsonl").read_text().splitlines()) == 3
     assert re.search(r"^Count \| .* on n\d$", sent.out, re.MULTILINE)
 
 
@@ -277,14 +279,15 @@ def test_nothing_of_what_is_told_is_read_by_a_shell(shell: str, tmp_path: Path) 
     program = tmp_path / "d4py"
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$#" "$1" >>{tmp_path}/said\n')
     program.chmod(0o755)
-    host = Host(name="login", d4py=str(program))
+    host, at_home = Host(name="login", d4py=str(program)), {**os.environ, "HOME": str(tmp_path)}
     sent = [
         ["".join(chance.choices(NASTY.split("|"), k=chance.randint(1, 6))) for _ in range(chance.randint(1, 4))]
         for _ in range(20)
     ]
 
     for words in sent:
-        subprocess.run([shell, "-c", host._command(told(words))[-1]], cwd=tmp_path, check=True, timeout=PATIENCE)
+        line = host._command(told(words))[-1]
+        subprocess.run([shell, "-c", line], cwd=tmp_path, env=at_home, check=True, timeout=PATIENCE)
 
     lines = (tmp_path / "said").read_text().splitlines()
     assert set(lines[::2]) == {"1"}

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
-from d4py.cli.parser import parser_of, written
+from d4py.cli.far import place_of
+from d4py.cli.parser import Namespace, parser_of, written
 from d4py.errors import UsageError
 from d4py.targets.slurm.host import heard, told
 
@@ -52,3 +54,27 @@ def test_what_no_d4py_says_is_refused(word: str) -> None:
 def test_what_is_too_long_for_a_system_is_told_with_the_remedy() -> None:
     with pytest.raises(UsageError, match=r"too long to be sent\. Put data into a file"):
         told(["-d", "x" * 60_000])
+
+
+@pytest.mark.parametrize(
+    ("run", "place"),
+    [
+        ("slurm://login/night-7", ("login", "night-7")),
+        ("slurm://login/night-7/3", ("login", "night-7/3")),
+        ("slurm://me@login.example.org//scratch/r", ("me@login.example.org", "/scratch/r")),
+        ("slurm://elsewhere/3", ("elsewhere", "3")),
+        ("slurm://sweep/3", None),
+        ("slurm://night-7", None),
+        ("slurm:///scratch/r", None),
+        ("night-7", None),
+    ],
+)
+def test_an_id_says_where_its_run_is(
+    run: str, place: tuple[str, str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a sweep of the name `sweep` here."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "d4py/runs/sweep").mkdir(parents=True)
+    (tmp_path / "d4py/runs/sweep/submission.json").touch()
+
+    assert place_of(Namespace(run=run)) == place

@@ -15,7 +15,10 @@ from typing import IO, TYPE_CHECKING
 
 from d4py.cli.parcel import pack
 from d4py.cli.parser import Namespace, parser_of, written
+from d4py.connectors.uri import is_uri
 from d4py.errors import StateError, UsageError
+from d4py.runs import home
+from d4py.runs.sweep import is_sweep
 from d4py.targets.slurm.host import LOST, ConnectionLost, Host, HostError, heard, host_of
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ WHEELS = "wheels"  # asks which wheels fit there, and which are there
 def place_of(args: Namespace) -> tuple[str, str] | None:
     """Return host and name of the run that the arguments mean, or the host alone; None for what is here."""
     found = _FAR.fullmatch(getattr(args, "run", None) or "")
-    if found:
+    if found and not (found[2].isdigit() and is_sweep(home() / found[1])):  # else a member of one that is here
         return found[1], found[2]
     host = getattr(args, "host", None)
     return (host, "") if host else None
@@ -40,7 +43,7 @@ def forward(name: str, command: ModuleType, args: Namespace, place: tuple[str, s
     """Have a command done on a login node; return its exit code."""
     host = host_of(place[0])
     for option in ("output", "here", "mapping", "processes"):
-        if getattr(args, option, None):
+        if getattr(args, option, None) and not is_uri(getattr(args, option)):
             raise UsageError(
                 f"--{option} is not for a run elsewhere.", hint=f"Do it there: ssh {host.name}; or print with -o json."
             )
@@ -58,8 +61,13 @@ def forward(name: str, command: ModuleType, args: Namespace, place: tuple[str, s
 
 def submit(command: ModuleType, args: Namespace, name: str) -> int:
     """Send a workflow to a login node, and have it submitted there. Whoever does it twice finds the first."""
+    from d4py.cli.main import dispatch
+    from d4py.cli.staging import check_output
+
     host = host_of(args.host)
-    follow, wait = args.follow, args.wait
+    check_output(args)
+    follow, wait, uri = args.follow, args.wait, args.output if is_uri(args.output) else None
+    args.output = None if uri else args.output
     with tempfile.TemporaryFile() as file:
         pack(args, file, wheels=lambda: json.loads(host.ask([WHEELS]).out))
         args.host, args.run_id, args.received, args.follow, args.wait = None, name, True, False, False
@@ -71,11 +79,12 @@ def submit(command: ModuleType, args: Namespace, name: str) -> int:
         return 0
     run = f"slurm://{host.name}/{lines[-1].partition('://')[2]}"
     print(run, flush=True)
-    from d4py.cli.main import dispatch
-
     if follow:
         dispatch(["logs", "-f", run])
-    return dispatch(["wait", "-q", run]) if follow or wait else 0
+    code = dispatch(["wait", "-q", run]) if follow or wait else 0
+    if uri and code in (0, 4):
+        dispatch(["outputs", run, f"--output={uri}"])
+    return code
 
 
 def _sent(host: Host, words: Sequence[str], file: IO[bytes], name: str) -> str:
