@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d4py.errors import ImageError
+from d4py.errors import BuildError, ImageError
 from d4py.packaging import archive, registry, store
 from d4py.packaging.daemon import saved
 from d4py.packaging.layout import Layout
@@ -37,4 +37,10 @@ def _image(name: str, cache: Cache, authority: str | None, client: Any) -> Image
         return known
     if str(reference) in store.names():
         return store.find(name)
-    return registry.pull(reference, Layout.create(store.cache() / "pulled"), authority=authority)
+    try:
+        return registry.pull(reference, Layout.create(store.cache() / "pulled"), authority=authority)
+    except BuildError as error:
+        raise BuildError(
+            f"The base {name!r} is not here, and its registry does not give it: {error.message}",
+            hint=f"{error.hint} Or make a base without a registry, by scripts/base_image, and name it with --base.",
+        ) from None

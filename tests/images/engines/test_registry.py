@@ -125,6 +125,14 @@ def test_a_base_that_a_registry_does_not_have(
     assert f"There is no image {name}." in ran.stderr
 
 
+def test_a_base_whose_registry_cannot_be_reached(shared: Place, write: Write) -> None:
+    """The remedy is a base that needs none."""
+    ran = shared.d4py("build", write(), "--base", "nowhere.invalid/python:3", code=3)
+
+    assert "The base 'nowhere.invalid/python:3' is not here" in ran.stderr
+    assert "scripts/base_image" in ran.stderr
+
+
 def test_credentials_of_a_store_are_used(
     registry: Registry, authority: Authority, shared: Place, write: Write, tmp_path: Path
 ) -> None:
