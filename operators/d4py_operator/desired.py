@@ -191,7 +191,8 @@ class _Course:
     def go_on(self, attempt: Attempt) -> Decision:
         """See how an attempt does, and act on it."""
         launched = next((child for child in self.children if _is(child, attempt)), None)
-        pods = [pod for pod in self.pods if labels_of(pod).get(ATTEMPT) == str(attempt.number)]
+        number = labels_of(launched).get(ATTEMPT) if launched else str(attempt.number)
+        pods = [pod for pod in self.pods if labels_of(pod).get(ATTEMPT) == number]
         if launched is None and attempt.kind in OPTIONAL and attempt.kind not in self.world.served:
             trouble = Trouble(reason="MappingMissing", message=f"this cluster has no {attempt.kind} at the moment")
             phase = self.old.phase or "Starting"

@@ -155,8 +155,8 @@ def _end(done: Any, driver: Object | None, exited: Object | None, said: Summary 
             )
         return End(reason="PodFailed", message=plain(done.get("message")) or "its pod is gone")
     code = exited.get("exitCode", 0)
-    if said is not None and said.exit_code is not None and code:
-        code = said.exit_code  # what starts ranks may have an exit code of its own
+    if said is not None and said.exit_code and code:
+        code = said.exit_code  # what starts ranks may have an exit code of its own; none makes good what failed
     message = said.error if said and said.error else ""
     failed = said.failed_pe if said else None
     if exited.get("reason") == "OOMKilled":
