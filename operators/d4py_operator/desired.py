@@ -46,6 +46,7 @@ class World:
     children: list[Object] = field(default_factory=list)  # Jobs and MPIJobs
     pods: list[Object] = field(default_factory=list)
     served: frozenset[str] = frozenset()
+    progress: dict[str, int] = field(default_factory=dict)  # what the run itself says while it goes on
 
 
 def desired(world: World, now: datetime) -> Decision:
@@ -290,7 +291,8 @@ class _Course:
             return self.tell(Told(phase="Queued", reason="Queued", message="it waits in its queue", seen=seen))
         if seen.running:
             message = f"attempt {attempt.number} runs: {seen.ready} of {self.run.pods} pods ready"
-            return self.tell(Told(phase="Running", reason="AsAsked", message=message, seen=seen, trouble=seen.trouble))
+            told = Told(phase="Running", reason="AsAsked", message=message, seen=seen, trouble=seen.trouble)
+            return self.tell(replace(told, progress=self.world.progress))
         trouble = seen.trouble
         message = trouble.message if trouble else f"attempt {attempt.number} waits for its pods"
         reason = trouble.reason if trouble else "Created"

@@ -40,9 +40,11 @@ class Reconciler:
         api: Api,
         store: Store,
         served: Callable[[], frozenset[str]],
+        progress: Callable[[Key], dict[str, int]] = lambda _: {},
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        self._api, self._store, self._served, self._now = api, store, served, now
+        self._api, self._store, self._now = api, store, now
+        self._served, self._progress = served, progress
         self._told: dict[str, int] = {}  # how often an event was seen
 
     def reconcile(self, key: Key) -> float | None:
@@ -100,6 +102,7 @@ class Reconciler:
             children=[child for child in things if child["kind"] in ("Job", "MPIJob")],
             pods=[child for child in things if child["kind"] == "Pod"],
             served=self._served(),
+            progress=self._progress(key_of(thing)),
         )
 
     def _children(self, cron: Object) -> list[Object]:

@@ -33,7 +33,7 @@ class Recording(Api):
     def _send(self, method: str, path: str, query: Mapping[str, Any], *more: Any, **options: Any) -> Any:
         found = _PATH.match(path)
         response = super()._send(method, path, query, *more, **options)
-        if found and "/" in path.removeprefix("/api/").removeprefix("/apis/"):
+        if found:
             reading = "watch" if "watch" in query else "get" if found["name"] else "list"
             plural = found["plural"] + (f"/{found['part']}" if found["part"] else "")
             with _LOCK:
