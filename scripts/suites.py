@@ -64,6 +64,18 @@ SLURM = (
     "iptables",
     "libpmix-dev",
 )
+NODES = (
+    "openssl",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "conntrack",
+    "socat",
+    "mmdebstrap",
+)
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
@@ -78,7 +90,9 @@ SUITES = (
     Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
+    Suite(name="cluster", budget=720, test=420, packages=NODES, builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
+    Suite(name="images", budget=360, test=180, packages=("mmdebstrap", "charliecloud")),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),

@@ -122,7 +122,15 @@ def volumes_of(run: Run) -> tuple[list[Object], list[Object]]:
     mounts: list[Object] = [{"name": "d4py-tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the pod's own folder
 
     def add(name: str, source: Object, path: str, *, read_only: bool = True, sub_path: str = "") -> None:
-        volumes.append({"name": name, **source})
+        # A kubelet that finds a claim twice in a pod waits for ever for the second: it is one volume, however often it is mounted.
+        same = [
+            each["name"]
+            for each in volumes
+            if "persistentVolumeClaim" in source and {"name": each["name"], **source} == each
+        ]
+        name = same[0] if same else name
+        if not same:
+            volumes.append({"name": name, **source})
         mount: Object = {"name": name, "mountPath": path, "readOnly": read_only}
         mounts.append({**mount, "subPath": sub_path} if sub_path else mount)
 

@@ -125,6 +125,21 @@ class BadRecord(D4pyError, ValueError):
     """A line or a row is not what a source or a sink takes."""
 
 
+class ImageError(D4pyError, ValueError):
+    """A workflow, a base or an image cannot be used for an image as it is."""
+
+
+class BuildError(D4pyError, RuntimeError):
+    """An image was not made, moved or unpacked: its requirements, the disk or a registry stood against it. Nothing is left of it."""
+
+    exit_code = 3
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> BuildError:
+        """Say which file cannot be written, why, and what to do about it."""
+        return cls(f"{path} cannot be written: {error.strerror or error}.", hint="Make room, or choose another place.")
+
+
 class WorkflowFailed(D4pyError, RuntimeError):
     """A PE failed the run."""
 

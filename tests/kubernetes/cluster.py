@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYS = Path(__file__).with_name("plays.yaml")
-PATIENCE = 60.0
+PATIENCE = 120.0
 SERVICES = "10.96.0.0/16"
 ADMIN, CONTROLLERS, SCHEDULER = "admin", "system:kube-controller-manager", "system:kube-scheduler"
 FAKE_NODE = {
@@ -93,7 +93,8 @@ class Cluster:
     def start(self, name: str, program: str, *words: str, inside: tuple[str, ...] = ()) -> None:
         """Start one of the programs, or another that is on the PATH. inside: the command that runs it elsewhere."""
         found = self.programs / program
-        command = [*inside, str(found) if found.exists() else program, *words]
+        # They end when these tests do, however these end.
+        command = ["setpriv", "--pdeathsig=KILL", *inside, str(found) if found.exists() else program, *words]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         with open(self.root / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -135,7 +136,7 @@ class Cluster:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=2 * PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -202,6 +203,7 @@ class Cluster:
         flags += [f"--token-auth-file={self.root}/keys/tokens.csv", "--authorization-mode=Node,RBAC"]
         flags += [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"]
         flags += ["--service-account-issuer=https://kubernetes.default.svc.cluster.local"]
+        flags += ["--kubelet-preferred-address-types=InternalIP"]
         flags += ["--enable-admission-plugins=NodeRestriction", "--allow-privileged=true", "--profiling=false"]
         loopback = self.host.startswith("127.")  # which no endpoint may have
         return ["kube-apiserver", *flags, *(["--endpoint-reconciler-type=none"] if loopback else [])]

@@ -54,7 +54,11 @@ def objects(run: Run, attempt: int) -> list[Object]:
                 "launcherCreationPolicy": "WaitForWorkersReady",
                 "runPolicy": policy,
                 "mpiReplicaSpecs": {
-                    "Launcher": {"replicas": 1, "template": template(run, attempt, launcher, role="driver")},
+                    "Launcher": {
+                        "replicas": 1,
+                        "restartPolicy": "Never",
+                        "template": template(run, attempt, launcher, role="driver"),
+                    },
                     "Worker": {"replicas": run.pods, "template": template(run, attempt, worker, role="worker")},
                 },
             },

@@ -42,6 +42,11 @@ COMMANDS = {
         "cancel": "end a run; a live one is drained",
         "prune": "delete runs that are over",
     },
+    "Make images": {
+        "init": "write down what a workflow needs, from its imports",
+        "build": "make a container image of a workflow",
+        "export": "write an image for docker, podman, Apptainer or Charliecloud",
+    },
     "Set up": {
         "profile": "sites of clusters that runs are sent to",
         "crds": "the custom resources of a Kubernetes, for kubectl apply",

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from d4py.cli.run import RESTARTS
 from d4py.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _ELSEWHERE = {
     "on_error": "Say it in the workflow: pe.on_error = ...",
     "no_fuse": "Leave it out.",
 }
+_USUAL = {"restarts": RESTARTS}
 
 
 def add_kubernetes(parser: Parser) -> None:
@@ -69,7 +71,7 @@ def order_of(args: Namespace) -> Order:
     from d4py.targets.kubernetes import Order
     from d4py.targets.kubernetes.manifest import checked_name, name_of
 
-    given = [option for option in _ELSEWHERE if getattr(args, option)]
+    given = [option for option in _ELSEWHERE if getattr(args, option) not in (None, False, [], _USUAL.get(option))]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} is not for Kubernetes.", hint=_ELSEWHERE[given[0]])
     inside = args.image is not None and not Path(args.workflow.partition(":")[0]).exists()

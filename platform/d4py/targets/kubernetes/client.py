@@ -155,7 +155,7 @@ class Cluster:
 
     def _refusal(self, what: str, called: str, status: int, body: str) -> Exception:
         told = _status(body)
-        message = _last_words(str(told.get("message") or body))
+        message = _reasons(told) or " ".join(str(told.get("message") or body).split())
         if status == _MISSING and "message" not in told:
             return ClusterError(
                 f"The cluster at {self._server} has no workflows: d4py's custom resources are not installed there.",
@@ -185,6 +185,13 @@ def _status(body: str) -> Object:
     except ValueError:
         return {}
     return told if isinstance(told, dict) and told.get("kind") == "Status" else {}
+
+
+def _reasons(told: Object) -> str:
+    """Return which fields are wrong, and why; nothing where it is not about fields."""
+    causes = (told.get("details") or {}).get("causes") or []
+    about = [f"{cause['field']}: {cause['message']}" for cause in causes if cause.get("field", "<nil>") != "<nil>"]
+    return " ".join("; ".join(about).split())
 
 
 def _last_words(text: str) -> str:
