@@ -124,6 +124,7 @@ class Reconciler:
             self._tell(thing, event)
         for deletion in decision.delete:
             self._api.delete(deletion.key, deletion.uid)
+            self._store.deleting(deletion.key, deletion.uid, stamp(self._now()))
         for wanted in decision.apply:
             self._api.apply(wanted)
         for wanted in decision.create:
