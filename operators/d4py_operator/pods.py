@@ -11,6 +11,7 @@ from d4py_operator.objects import RUN, Object
 from d4py_operator.objects import WORKFLOW as OF_WORKFLOW
 from d4py_operator.run import INPUTS, OUTPUTS, RUNS, WORKFLOW, Run, merged
 
+PROGRESS = 8090  # the port on which a run says how far it has come
 GRACE = 120  # seconds in which a run may make its last checkpoint
 USER = 1000
 _CONTAINER = {
@@ -26,6 +27,10 @@ _POD = {
     "fsGroup": USER,
     "fsGroupChangePolicy": "OnRootMismatch",
     "seccompProfile": {"type": "RuntimeDefault"},
+}
+_OPERATOR = {
+    "namespaceSelector": {},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "d4py", "app.kubernetes.io/component": "operator"}},
 }
 HOME = "/tmp/home"  # noqa: S108 - in the pod's own folder
 
@@ -78,6 +83,7 @@ def environment(run: Run) -> list[Object]:
         "HOME": HOME,
         "PYTHONUNBUFFERED": "1",
         "D4PY_TERMINATION_LOG": "/dev/termination-log",
+        "D4PY_METRICS": f"0.0.0.0:{PROGRESS}",
         **({"D4PY_SECRETS": " ".join(secret)} if secret else {}),
     }
     mine = {each.name for each in run.spec.env}
@@ -116,7 +122,15 @@ def volumes_of(run: Run) -> tuple[list[Object], list[Object]]:
     mounts: list[Object] = [{"name": "d4py-tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the pod's own folder
 
     def add(name: str, source: Object, path: str, *, read_only: bool = True, sub_path: str = "") -> None:
-        volumes.append({"name": name, **source})
+        # A kubelet that finds a claim twice in a pod waits for ever for the second: it is one volume, however often it is mounted.
+        same = [
+            each["name"]
+            for each in volumes
+            if "persistentVolumeClaim" in source and {"name": each["name"], **source} == each
+        ]
+        name = same[0] if same else name
+        if not same:
+            volumes.append({"name": name, **source})
         mount: Object = {"name": name, "mountPath": path, "readOnly": read_only}
         mounts.append({**mount, "subPath": sub_path} if sub_path else mount)
 
@@ -200,7 +214,7 @@ def network_policy(run: Run) -> list[Object]:
             "spec": {
                 **ours,
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [{"from": [ours]}],
+                "ingress": [{"from": [ours]}, {"from": [_OPERATOR], "ports": [{"protocol": "TCP", "port": PROGRESS}]}],
                 "egress": [{"to": [ours]}, names],
             },
         }

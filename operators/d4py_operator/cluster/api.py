@@ -129,6 +129,8 @@ class Api:
                 for line in lines:
                     if line:
                         yield self._event(json.loads(line), kind)
+        except ApiError:
+            raise
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise ClusterError(f"The watch of {kind} broke off: {' '.join(str(error).split())[:_SHOWN]}.") from None
         finally:

@@ -73,6 +73,13 @@ class Store:
                     del self._of[group]
         self._tell(thing)
 
+    def deleting(self, key: Key, uid: str, when: str) -> None:
+        """Note that an object was told to go, before news of it comes."""
+        with self._lock:
+            thing = self._things.get(key)
+            if thing is not None and uid_of(thing) == uid and not thing["metadata"].get("deletionTimestamp"):
+                self._things[key] = {**thing, "metadata": {**thing["metadata"], "deletionTimestamp": when}}
+
     def replace(self, kind: str, namespace: str, things: Iterable[Object]) -> None:
         """Take in a whole list: what is not in it is gone."""
         listed = {key_of(thing): thing for thing in things}
