@@ -46,6 +46,7 @@ class World:
     children: list[Object] = field(default_factory=list)  # Jobs and MPIJobs
     pods: list[Object] = field(default_factory=list)
     served: frozenset[str] = frozenset()
+    progress: dict[str, int] = field(default_factory=dict)  # what the run itself says while it goes on
 
 
 def desired(world: World, now: datetime) -> Decision:
@@ -191,7 +192,8 @@ class _Course:
     def go_on(self, attempt: Attempt) -> Decision:
         """See how an attempt does, and act on it."""
         launched = next((child for child in self.children if _is(child, attempt)), None)
-        pods = [pod for pod in self.pods if labels_of(pod).get(ATTEMPT) == str(attempt.number)]
+        number = labels_of(launched).get(ATTEMPT) if launched else str(attempt.number)
+        pods = [pod for pod in self.pods if labels_of(pod).get(ATTEMPT) == number]
         if launched is None and attempt.kind in OPTIONAL and attempt.kind not in self.world.served:
             trouble = Trouble(reason="MappingMissing", message=f"this cluster has no {attempt.kind} at the moment")
             phase = self.old.phase or "Starting"
@@ -289,7 +291,8 @@ class _Course:
             return self.tell(Told(phase="Queued", reason="Queued", message="it waits in its queue", seen=seen))
         if seen.running:
             message = f"attempt {attempt.number} runs: {seen.ready} of {self.run.pods} pods ready"
-            return self.tell(Told(phase="Running", reason="AsAsked", message=message, seen=seen, trouble=seen.trouble))
+            told = Told(phase="Running", reason="AsAsked", message=message, seen=seen, trouble=seen.trouble)
+            return self.tell(replace(told, progress=self.world.progress))
         trouble = seen.trouble
         message = trouble.message if trouble else f"attempt {attempt.number} waits for its pods"
         reason = trouble.reason if trouble else "Created"

@@ -12,6 +12,7 @@ from d4py_operator.objects import ROLE, Object, condition, labels_of, moment
 from d4py_operator.summary import Summary, plain, summary
 
 _INDEX = "batch.kubernetes.io/job-completion-index"
+_MPI_ROLE, _REPLICA = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-index"
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _SETTLING = 5.0  # seconds in which news of a pod may come after news of its Job
@@ -91,8 +92,19 @@ def _driver(pods: Sequence[Object]) -> Object | None:
     return max(leading, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
 
 
+def leading_address(things: Sequence[Object]) -> str | None:
+    """Return the address of the pod in which the first process of a run is, of those that were made for a workflow."""
+    for thing in things:
+        labels, status = labels_of(thing), thing.get("status") or {}
+        first = labels.get(_INDEX, labels.get(_REPLICA, "0")) == "0" and labels.get(_MPI_ROLE) != "launcher"
+        if thing["kind"] == "Pod" and first and status.get("phase") == "Running" and status.get("podIP"):
+            address: str = status["podIP"]
+            return address
+    return None
+
+
 def _launches_only(pod: Object) -> bool:
-    return labels_of(pod).get(ROLE) == "driver" and labels_of(pod).get("training.kubeflow.org/job-role") == "launcher"
+    return labels_of(pod).get(ROLE) == "driver" and labels_of(pod).get(_MPI_ROLE) == "launcher"
 
 
 def _over(launched: Object) -> Any:
@@ -155,8 +167,8 @@ def _end(done: Any, driver: Object | None, exited: Object | None, said: Summary 
             )
         return End(reason="PodFailed", message=plain(done.get("message")) or "its pod is gone")
     code = exited.get("exitCode", 0)
-    if said is not None and said.exit_code is not None and code:
-        code = said.exit_code  # what starts ranks may have an exit code of its own
+    if said is not None and said.exit_code and code:
+        code = said.exit_code  # what starts ranks may have an exit code of its own; none makes good what failed
     message = said.error if said and said.error else ""
     failed = said.failed_pe if said else None
     if exited.get("reason") == "OOMKilled":

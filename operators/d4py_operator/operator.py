@@ -6,15 +6,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from d4py_operator.cluster.api import Api
 from d4py_operator.cluster.errors import ApiError, ClusterError
 from d4py_operator.cluster.informer import Informer
 from d4py_operator.cluster.lease import Lease
+from d4py_operator.cluster.progress import Asker
 from d4py_operator.cluster.store import Store
 from d4py_operator.metrics import Metrics
 from d4py_operator.objects import CRON, MANAGED_BY, MANAGER, WORKFLOW, Key, Object, key_of, labels_of
+from d4py_operator.observed import leading_address
 from d4py_operator.queue import Queue
 from d4py_operator.reconcile import Reconciler, Stale
 
@@ -39,7 +41,8 @@ class Operator:
         self.acting = threading.Event()  # it holds the lease, knows what there is, and looks at it
         self._informers: list[Informer] = []
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
-        self._reconciler = Reconciler(api, self.store, self.served)
+        self._asker = Asker(self._going, self.queue.add)
+        self._reconciler = Reconciler(api, self.store, self.served, lambda key: self._asker.known.get(key, {}))
         self.store.listeners.append(self._heard)
 
     # --- what is looked at
@@ -80,6 +83,15 @@ class Operator:
         """Return which kinds that a cluster may lack it has, and are known here."""
         found = [informer for informer in self._informers if informer.kind == OPTIONAL]
         return frozenset({OPTIONAL} if found and all(informer.synced.is_set() for informer in found) else ())
+
+    def _going(self) -> Iterator[tuple[Key, str]]:
+        """Yield the workflows that run, each with the address of the pod that leads it."""
+        for workflow in self.store.all("Workflow"):
+            if (workflow.get("status") or {}).get("phase") == "Running":
+                key = key_of(workflow)
+                address = leading_address(self.store.of(key.namespace, key.name))
+                if address:
+                    yield key, address
 
     # --- work
 
@@ -133,6 +145,7 @@ class Operator:
         finally:
             self.ending.set()
             self.queue.close()
+            self._asker.ending.set()
             until = time.monotonic() + _PATIENCE
             for worker in self._workers:
                 if worker.is_alive():
@@ -155,6 +168,7 @@ class Operator:
         self.look_at_all()
         for worker in self._workers:
             worker.start()
+        self._asker.start()
         self.acting.set()
         log.info("works on %s", ", ".join(filter(None, self._namespaces)) or "all namespaces")
         resync = discover = time.monotonic()

@@ -11,6 +11,7 @@ from d4py_operator.objects import RUN, Object
 from d4py_operator.objects import WORKFLOW as OF_WORKFLOW
 from d4py_operator.run import INPUTS, OUTPUTS, RUNS, WORKFLOW, Run, merged
 
+PROGRESS = 8090  # the port on which a run says how far it has come
 GRACE = 120  # seconds in which a run may make its last checkpoint
 USER = 1000
 _CONTAINER = {
@@ -26,6 +27,10 @@ _POD = {
     "fsGroup": USER,
     "fsGroupChangePolicy": "OnRootMismatch",
     "seccompProfile": {"type": "RuntimeDefault"},
+}
+_OPERATOR = {
+    "namespaceSelector": {},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "d4py", "app.kubernetes.io/component": "operator"}},
 }
 HOME = "/tmp/home"  # noqa: S108 - in the pod's own folder
 
@@ -78,6 +83,7 @@ def environment(run: Run) -> list[Object]:
         "HOME": HOME,
         "PYTHONUNBUFFERED": "1",
         "D4PY_TERMINATION_LOG": "/dev/termination-log",
+        "D4PY_METRICS": f"0.0.0.0:{PROGRESS}",
         **({"D4PY_SECRETS": " ".join(secret)} if secret else {}),
     }
     mine = {each.name for each in run.spec.env}
@@ -208,7 +214,7 @@ def network_policy(run: Run) -> list[Object]:
             "spec": {
                 **ours,
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [{"from": [ours]}],
+                "ingress": [{"from": [ours]}, {"from": [_OPERATOR], "ports": [{"protocol": "TCP", "port": PROGRESS}]}],
                 "egress": [{"to": [ours]}, names],
             },
         }

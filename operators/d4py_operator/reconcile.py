@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from d4py_operator.cluster.errors import ApiError
 from d4py_operator.cron import CronWorld, due
+from d4py_operator.decision import Decision, Event
 from d4py_operator.desired import World, desired, hindered, refused
 from d4py_operator.objects import Key, Object, digest, key_of, owners_of, stamp, uid_of
 from d4py_operator.sshkeys import pair
@@ -17,7 +18,6 @@ from d4py_operator.sshkeys import pair
 if TYPE_CHECKING:
     from d4py_operator.cluster.api import Api
     from d4py_operator.cluster.store import Store
-    from d4py_operator.decision import Decision, Event
 
 log = logging.getLogger(__name__)
 _WRONG = (400, 413, 422)  # the object is at fault: asking again would not help
@@ -40,9 +40,11 @@ class Reconciler:
         api: Api,
         store: Store,
         served: Callable[[], frozenset[str]],
+        progress: Callable[[Key], dict[str, int]] = lambda _: {},
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        self._api, self._store, self._served, self._now = api, store, served, now
+        self._api, self._store, self._now = api, store, now
+        self._served, self._progress = served, progress
         self._told: dict[str, int] = {}  # how often an event was seen
 
     def reconcile(self, key: Key) -> float | None:
@@ -51,9 +53,7 @@ class Reconciler:
         if thing is None:
             return None
         if key.kind == "CronWorkflow":
-            decision = due(CronWorld(cron=thing, workflows=self._children(thing)), self._now())
-            self._obey(thing, decision)
-            return decision.again
+            return self._due(thing)
         world = self._world(thing)
         decision = desired(world, self._now())
         try:
@@ -68,6 +68,17 @@ class Reconciler:
                 raise
             self._refused(key, error.refusal)
             return None
+        return decision.again
+
+    def _due(self, cron: Object) -> float | None:
+        decision = due(CronWorld(cron=cron, workflows=self._children(cron)), self._now())
+        try:
+            self._obey(cron, decision)
+        except (Taken, ApiError) as error:
+            if isinstance(error, ApiError) and error.status not in _WRONG:
+                raise
+            message = error.refusal if isinstance(error, ApiError) else str(error)
+            self._tell(cron, Event(reason="Refused", message=f"no Workflow is made: {message}", warning=True))
         return decision.again
 
     def _refused(self, key: Key, message: str) -> None:
@@ -91,6 +102,7 @@ class Reconciler:
             children=[child for child in things if child["kind"] in ("Job", "MPIJob")],
             pods=[child for child in things if child["kind"] == "Pod"],
             served=self._served(),
+            progress=self._progress(key_of(thing)),
         )
 
     def _children(self, cron: Object) -> list[Object]:

@@ -34,7 +34,7 @@ def summary(text: str | None) -> Summary | None:
         data = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(data, dict) or data.get("d4py") != 1:
+    if not isinstance(data, dict) or type(data.get("d4py")) is not int or data["d4py"] != 1:
         return None
 
     def number(name: str) -> int:

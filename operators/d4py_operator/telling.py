@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from d4py.resources.status import (
@@ -21,6 +21,7 @@ from d4py_operator.observed import Observed, Trouble
 from d4py_operator.run import Run
 from d4py_operator.summary import plain
 
+_COUNTS = ("read", "written", "quarantined", "outputs")
 Fact = tuple[str, bool | None, str, str]  # type, status, reason, message
 
 
@@ -35,6 +36,7 @@ class Told:
     trouble: Trouble | None = None
     refused: Refusal | None = None
     suspended: bool = False
+    progress: dict[str, int] = field(default_factory=dict)
 
 
 def tell(status: WorkflowStatus, told: Told, run: Run, now: datetime) -> WorkflowStatus:
@@ -59,6 +61,8 @@ def tell(status: WorkflowStatus, told: Told, run: Run, now: datetime) -> Workflo
         ready=f"{ready}/{run.pods}",
         outputs=run.output_address,
     )
+    if told.progress:
+        status = _counted(status, told.progress, run, now)
     return _with_seen(status, told.seen, run, now) if told.seen is not None else status
 
 
@@ -67,13 +71,20 @@ def _with_seen(status: WorkflowStatus, seen: Observed, run: Run, now: datetime) 
         status = replace(status, image=Image(resolved_digest=seen.image))
     said = seen.said
     if said is not None:
-        items = Items(read=said.read, written=said.written, quarantined=said.quarantined, outputs=said.outputs)
-        if items != status.items:
-            status = replace(status, items=items, last_progress_time=stamp(now))
-        kept = run.spec.checkpoint
-        if kept is not None and said.checkpoint:
-            place = f"pvc://{kept.volume.claim_name}/{run.folder.removeprefix('/d4py/runs/')}"
-            status = replace(status, checkpoint=CheckpointStatus(location=place, sequence=said.checkpoint))
+        counts = {name: getattr(said, name) for name in (*_COUNTS, "checkpoint")}
+        status = _counted(status, counts, run, now)
+    return status
+
+
+def _counted(status: WorkflowStatus, counts: dict[str, int], run: Run, now: datetime) -> WorkflowStatus:
+    """Return a status that says how far a run has come."""
+    items = Items(**{name: counts.get(name, 0) for name in _COUNTS})
+    if items != status.items:
+        status = replace(status, items=items, last_progress_time=stamp(now))
+    kept, sequence = run.spec.checkpoint, counts.get("checkpoint", 0)
+    if kept is not None and sequence:
+        place = f"pvc://{kept.volume.claim_name}/{run.folder.removeprefix('/d4py/runs/')}"
+        status = replace(status, checkpoint=CheckpointStatus(location=place, sequence=sequence))
     return status
 
 

@@ -40,6 +40,7 @@ class Scene:
         self.gone = False
         self.events: list[str] = []
         self.again: float | None = None
+        self.progress: dict[str, int] = {}
 
     # --- deciding
 
@@ -51,6 +52,7 @@ class Scene:
             children=copy.deepcopy(children),
             pods=copy.deepcopy(self.pods),
             served=self.served,
+            progress=self.progress,
         )
 
     def look(self) -> Decision:

@@ -48,7 +48,11 @@ def resumed(hands: Hands, name: str) -> None:
 
 
 def pods_gone(hands: Hands, name: str) -> None:
-    eventually(lambda: not hands.pods(f"{name}-1"), "its pods to go")
+    def left() -> list[str]:
+        names = [pod["metadata"]["name"] for pod in hands.all("Pod")]
+        return [each for each in names if each.startswith(f"{name}-1-")]
+
+    eventually(lambda: not left(), "its pods to go")
 
 
 def nothing(hands: Hands, name: str) -> None:

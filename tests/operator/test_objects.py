@@ -239,7 +239,10 @@ def test_a_network_policy_keeps_a_run_to_itself() -> None:
     (policy,) = [thing for key, thing in scene.things.items() if key.kind == "NetworkPolicy"]
     selected = policy["spec"]["podSelector"]["matchLabels"]
     assert selected.items() <= scene.job["spec"]["template"]["metadata"]["labels"].items()
-    assert policy["spec"]["ingress"] == [{"from": [{"podSelector": {"matchLabels": selected}}]}]
+    itself, operator = policy["spec"]["ingress"]
+    assert itself == {"from": [{"podSelector": {"matchLabels": selected}}]}
+    assert operator["ports"] == [{"protocol": "TCP", "port": 8090}]
+    assert operator["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "operator"
 
 
 @pytest.mark.parametrize(
