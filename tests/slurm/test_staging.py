@@ -22,7 +22,7 @@ import d4py
 def read(data: Path, server: str = ""):
     try:
         urllib.request.urlopen(server, timeout=2)
-    except OSError:
+    except (OSError, ValueError):
         yield "no network"
     yield str(data), data.read_text()
 

@@ -77,7 +77,7 @@ def test_each_combination_runs_once_and_the_whole_is_one_run(call: Call, cluster
     assert status(call, "s")["members"][3]["parameters"] == {"n": "2", "word": "b"}
     assert len(re.findall(r"^s +swept +simple +done +0", call("list").out, re.MULTILINE)) == 1
     assert call("list --quiet").out == "s\n"
-    assert (call("wait s/3").code, call("status s/3").code) == (0, 0)
+    assert (call("wait s/3").code, call("status slurm://s/3").code) == (0, 0)
     assert call("outputs s/0").out == "numbers.output: (0, 'a')\n"
     assert {line.partition("/")[0] for line in log.out.splitlines()} >= {"0", "1", "2", "3"}
     (job,) = json.loads((Path(status(call, "s")["folder"]) / "submission.json").read_text())["jobs"]
@@ -155,7 +155,7 @@ def test_members_run_as_jobs_of_several_ranks(call: Call) -> None:
 
 def test_a_member_that_its_time_cuts_off_goes_on_by_itself(call: Call, here: Path, cluster: Cluster) -> None:
     gate = here / "gate"
-    words = f"submit --slurm wf.py {SITE} --sweep n=30,60 --set gate={gate} --run-id t"
+    words = f"submit --slurm wf.py {SITE} --sweep n=5000,9000 --set gate={gate} --run-id t"
     assert call(words).code == 0
     eventually(lambda: statuses(call, "t") == ["running"] * 2, "both to run")
     (job,) = json.loads((Path(status(call, "t")["folder"]) / "submission.json").read_text())["jobs"]

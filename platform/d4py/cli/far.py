@@ -18,7 +18,7 @@ from d4py.cli.parser import Namespace, parser_of, written
 from d4py.connectors.uri import is_uri
 from d4py.errors import StateError, UsageError
 from d4py.runs import home
-from d4py.runs.submission import submitted
+from d4py.runs.sweep import is_sweep
 from d4py.targets.slurm.host import LOST, ConnectionLost, Host, HostError, heard, host_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ WHEELS = "wheels"  # asks which wheels fit there, and which are there
 def place_of(args: Namespace) -> tuple[str, str] | None:
     """Return host and name of the run that the arguments mean, or the host alone; None for what is here."""
     found = _FAR.fullmatch(getattr(args, "run", None) or "")
-    if found and not (found[2].isdigit() and submitted(home() / found[1])):  # that is a member of a sweep here
+    if found and not (found[2].isdigit() and is_sweep(home() / found[1])):  # else a member of one that is here
         return found[1], found[2]
     host = getattr(args, "host", None)
     return (host, "") if host else None

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from d4py.cli.parser import Namespace, Parser, add_run, whole
-from d4py.cli.run import add_delivery, add_report
+from d4py.cli.run import add_delivery, add_image, add_report
 from d4py.cli.summary import run_name
 from d4py.errors import D4pyError, StateError
 from d4py.runs import find
@@ -36,6 +36,7 @@ def options(parser: Parser) -> None:
     parser.add_argument("--here", action="store_true", help="continue here what was sent to a cluster")
     add_delivery(parser)
     add_report(parser)
+    add_image(parser)
 
 
 def again(folder: Folder, room: ModuleType) -> int:
@@ -70,11 +71,14 @@ def _refuse(error: D4pyError) -> NoReturn:
 def call(args: Namespace) -> int:
     """Continue the run."""
     from d4py import mappings
+    from d4py.cli.containing import continued
     from d4py.cli.ending import ended
     from d4py.cli.progress import Known, of_calls
     from d4py.cli.watching import Watching
 
     folder = found(args)
+    if args.image is not None:
+        return continued(args, folder)
     room = target_of(folder)
     if room is not None and args.here and room.state_of(folder).status.over:
         args.gone = True

@@ -135,10 +135,19 @@ def begun(args: Namespace) -> Workflow:
 
     grant_threads(threads_of(source_of(args)))
     if args.mapping is None:
-        return loaded(args)
+        return sealed(args)
     engine = get(args.mapping)
     engine.prepare(args.processes)
-    return engine.begin(args.processes, partial(loaded, args))
+    return engine.begin(args.processes, partial(sealed, args))
+
+
+def sealed(args: Namespace) -> Workflow:
+    """Load the workflow that the arguments name; in an image it must be the one that the image is for."""
+    from d4py.packaging.seal import check
+
+    workflow = loaded(args)
+    check(workflow)
+    return workflow
 
 
 def mapping_of(args: Namespace, workflow: Workflow) -> tuple[str, int | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -231,9 +231,14 @@ def digest_of(path: Path) -> str:
             for file in path.parent.rglob(pattern)
             if "__pycache__" not in file.parts
         )
+    return digest_of_files({file.relative_to(path.parent): file for file in files})
+
+
+def digest_of_files(files: Mapping[PurePath, Path]) -> str:
+    """Return a digest of files by their names within a workflow."""
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(str(file.relative_to(path.parent)).encode() + b"\0" + file.read_bytes() + b"\0")
+    for name in sorted(files):
+        digest.update(str(name).encode() + b"\0" + files[name].read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -91,8 +91,8 @@ class Folder(Checkpoints):
             f"The folder {str(path)!r} already holds a run.",
             hint=f"Continue it with d4py resume {path}, or choose another --run-dir or --run-id.",
         )
-        made = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
         try:
+            made = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
             path.mkdir(parents=True, exist_ok=True)
             if (path / "run.json").exists():
                 raise held
