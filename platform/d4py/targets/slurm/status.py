@@ -45,7 +45,10 @@ class Watcher:
             return state
         if time.monotonic() - self._asked >= _EACH:
             self._asked = time.monotonic()
-            self._name = _name(jobs_of(self._folder))
+            jobs = jobs_of(self._folder)
+            self._name = _name(jobs)
+            if jobs_of(self._folder) != jobs:  # it has submitted the next meanwhile
+                self._name = _name(jobs_of(self._folder))
         if past and self._name in (*_WAITING, *_ALIVE):
             state.status, state.exit_code, state.error = Status.QUEUED, None, ""
             return state
@@ -71,6 +74,8 @@ def _judged(folder: Folder, state: State, name: str | None) -> State:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
         state.status = Status.QUEUED
+    elif name in _ALIVE and state.status is Status.STOPPED:  # its job may be about to submit the next
+        state.status, state.exit_code = Status.RUNNING, None
     elif name not in _ALIVE and not state.status.over and _quiet(folder):
         state.status, state.exit_code = Status.LOST, 5
         state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word{_why(folder)}"
