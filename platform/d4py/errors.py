@@ -38,6 +38,10 @@ class UsageError(D4pyError, ValueError):
     """An option or argument cannot be used as given."""
 
 
+class WrongWorld(UsageError):
+    """A job of ranks found another world than was asked for."""
+
+
 class GraphError(D4pyError, ValueError):
     """A workflow graph cannot be run as drawn."""
 
@@ -60,6 +64,10 @@ class LoadError(D4pyError, ImportError):
 
 class ParameterError(D4pyError, ValueError):
     """A parameter is unknown or its value does not fit its annotation."""
+
+
+class ResourceError(D4pyError, ValueError):
+    """What is asked for a PE cannot be had, or is not said as it must be."""
 
 
 class InputError(D4pyError, ValueError):
@@ -113,12 +121,33 @@ class DiskError(D4pyError, OSError):
         return str(self).rstrip(".")
 
 
+class CutOff(D4pyError, RuntimeError):
+    """A run was ended from outside. It stands at its last checkpoint."""
+
+    exit_code = 5
+
+
 class ConnectorError(D4pyError, OSError):
     """A source or a sink cannot use its file, table or address."""
 
 
 class BadRecord(D4pyError, ValueError):
     """A line or a row is not what a source or a sink takes."""
+
+
+class ImageError(D4pyError, ValueError):
+    """A workflow, a base or an image cannot be used for an image as it is."""
+
+
+class BuildError(D4pyError, RuntimeError):
+    """An image was not made, moved or unpacked: its requirements, the disk or a registry stood against it. Nothing is left of it."""
+
+    exit_code = 3
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> BuildError:
+        """Say which file cannot be written, why, and what to do about it."""
+        return cls(f"{path} cannot be written: {error.strerror or error}.", hint="Make room, or choose another place.")
 
 
 class WorkflowFailed(D4pyError, RuntimeError):

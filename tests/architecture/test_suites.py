@@ -94,6 +94,29 @@ def test_tests_find_signals_heeded_however_the_suites_were_started(suites: Any, 
             signal.signal(number, handler)
 
 
+@pytest.mark.parametrize(("script", "code"), [("sleep 0.2; touch tool", 0), ("echo no compiler >&2; exit 1", 1)])
+def test_a_suite_waits_for_what_it_needs_built(
+    script: str,
+    code: int,
+    suites: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write(
+        tmp_path, "needy", f"from pathlib import Path\ndef test_it(): assert Path({str(tmp_path)!r}, 'tool').exists()\n"
+    )
+    build = tmp_path / "scripts" / "tool" / "build"
+    build.parent.mkdir(parents=True)
+    build.write_text(f"#!/bin/sh\ncd {tmp_path}\n{script}\n")
+    build.chmod(0o755)
+    monkeypatch.setattr(suites, "SUITES", (suites.Suite(name="needy", budget=30, test=20, builds=("tool",)),))
+
+    assert suites.main([]) == code
+    told = capfd.readouterr()
+    assert ("tool could not be built" in told.out, "no compiler" in told.err) == (bool(code), bool(code))
+
+
 def test_choosing_tests_that_do_not_exist_is_no_success(suites: Any, tmp_path: Path) -> None:
     write(tmp_path, "green", GREEN)
 

@@ -42,8 +42,14 @@ COMMANDS = {
         "cancel": "end a run; a live one is drained",
         "prune": "delete runs that are over",
     },
+    "Make images": {
+        "init": "write down what a workflow needs, from its imports",
+        "build": "make a container image of a workflow",
+        "export": "write an image for docker, podman, Apptainer or Charliecloud",
+    },
     "Set up": {
         "profile": "sites of clusters that runs are sent to",
+        "crds": "the custom resources of a Kubernetes, for kubectl apply",
         "doctor": "what works on this machine, and how to get the rest",
         "completion": "a script that completes commands in bash, zsh or fish",
         "help": "this, or the options of a command",
@@ -77,6 +83,10 @@ def guarded(call: Callable[[], int]) -> int:
     except D4pyError as error:
         if os.environ.get("D4PY_DEBUG"):
             raise
+        if os.environ.get("D4PY_TERMINATION_LOG"):
+            from d4py.cli import last_word
+
+            last_word.of_error(error)
         tell(str(error))
         return error.exit_code
     except Exception as error:
@@ -106,6 +116,10 @@ def dispatch(argv: list[str]) -> int:
     if not argv:
         print(overview(), file=sys.stderr)
         return UsageError.exit_code
+    if argv[0].startswith("@"):
+        from d4py.cli.far import answer
+
+        return answer(argv[0])
     name, rest = argv[0], argv[1:]
     if name in ("-h", "--help"):
         name = "help"
@@ -128,10 +142,17 @@ def dispatch(argv: list[str]) -> int:
         args = parser_of(name, command).parse_args(rest)
     except SystemExit as end:  # --help
         return int(end.code or 0)
+    if "://" in (getattr(args, "run", None) or "") or (name == "list" and args.host):
+        from d4py.cli import far
+
+        place = far.place_of(args)
+        if place is not None:
+            return far.forward(name, command, args, place)
     from d4py.cli.stdout import Stdout
 
+    elsewhere = str(getattr(args, "run", "")).startswith("kubernetes://")
     with Stdout(machine=getattr(args, "json", False), output=getattr(args, "output", None)) as args.stdout:
-        code: int = command.call(args)
+        code: int = importlib.import_module("d4py.cli.kubernetes").call(name, args) if elsewhere else command.call(args)
     return code
 
 

@@ -113,6 +113,11 @@ class Mapping(ABC):
         """Have the workflow loaded, in each process that the run was started in; return in the one that leads it."""
         return load()
 
+    @property
+    def nodes(self) -> Sequence[int] | None:
+        """Of each process the number of its node; None where all of them are on this machine."""
+        return None
+
     @abstractmethod
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:
         """Return the plan of a flat graph for this mapping. costs: what PEs took when it last ran, by id; often nothing."""

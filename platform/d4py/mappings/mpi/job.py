@@ -44,7 +44,10 @@ class Job:
         library = _mpi()
         self.world = library.COMM_WORLD
         self.size, self.rank = self.world.Get_size(), self.world.Get_rank()
-        self.nodes = len(set(self.world.allgather(library.Get_processor_name())))
+        names = self.world.allgather(library.Get_processor_name())
+        known = list(dict.fromkeys(names))
+        self.nodes = len(known)
+        self.places = [known.index(name) for name in names]  # of each rank the number of its node
         vendor, _ = library.get_vendor()
         try:
             worlds.check(worlds.World(self.rank, self.size, self.nodes, vendor), os.environ, asked)

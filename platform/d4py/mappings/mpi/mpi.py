@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from queue import Empty, SimpleQueue
@@ -70,6 +70,11 @@ class Mpi(Mapping):
     def place(self, plan: Plan, options: Options) -> Plan:
         """The same cells on the ranks that there are now."""
         return placed(plan, job_of().size)
+
+    @property
+    def nodes(self) -> Sequence[int] | None:
+        """Those of the ranks."""
+        return job_of().places if begun() else None
 
     @property
     def default_processes(self) -> int | None:  # type: ignore[override]
