@@ -50,4 +50,4 @@ faults: setup  ## deal N faults to real runs, and cut 50 off (N=150; SEED=..., A
 
 clean:  ## remove what these commands left in this folder
 	@rm -rf .venv build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@find platform tests workflows bench scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find platform operators tests workflows bench scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,6 +38,7 @@ class Suite:
     budget: int  # seconds, the whole suite
     test: int  # seconds, one test
     packages: tuple[str, ...] = ()  # of Debian, that it needs
+    builds: tuple[str, ...] = ()  # programs of others that it needs: scripts/NAME/build makes them
     ranks: int = 0  # of an MPI job that its tests run in, the first of them; the others serve
     mpi: str = ""  # which wheel's; else the system's
     tests: str = ""  # the folder, where it is another's
@@ -91,6 +92,18 @@ IMAGES = (
     "openssh-client",
     "openssl",
 )
+NODES = (
+    "openssl",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "conntrack",
+    "socat",
+    "mmdebstrap",
+)
 SUITES = (
     Suite(name="unit", budget=240, test=30),
     Suite(name="contract", budget=420, test=90),
@@ -103,6 +116,9 @@ SUITES = (
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
     Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
+    Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
+    Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
+    Suite(name="cluster", budget=720, test=420, packages=NODES, builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
     Suite(name="images", budget=360, test=180, packages=IMAGES),
     Suite(name="docs", budget=240, test=120),
@@ -135,6 +151,38 @@ class Outcome:
         return not self.failed and not self.trouble
 
 
+class Builds:
+    """What takes minutes to build: begun before all suites, in the background and nicely, and awaited by those that need it."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._logs = {name: tempfile.TemporaryFile() for name in names}
+        self._running = {name: self._begun(name) for name in self._logs}
+
+    def _begun(self, name: str) -> subprocess.Popen[bytes]:
+        command, log = ["nice", "-n", "10", str(ROOT / "scripts" / name / "build")], self._logs[name]
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def close(self) -> None:
+        """End what nobody needs any more."""
+        for name, process in self._running.items():
+            if process.poll() is None:
+                end_group(process.pid)
+                process.wait()
+            self._logs[name].close()
+
+    def done(self, name: str) -> bool:
+        """Wait for a build; say whether it succeeded, and print its log where it did not."""
+        begin = time.monotonic()
+        code = self._running[name].wait()
+        waited = time.monotonic() - begin
+        if waited > 1:
+            print(f"waited {waited:.0f} s for the build of {name}", flush=True)
+        if code:
+            self._logs[name].seek(0)
+            sys.stderr.write(self._logs[name].read().decode("utf-8", "replace"))
+        return code == 0
+
+
 def main(arguments: list[str]) -> int:
     """Run what the command line names."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
@@ -144,13 +192,15 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"suites: there is no suite {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
         return 2
-    outcomes = [run(known[name], extra) for name in wanted or [suite.name for suite in SUITES if not suite.long]]
+    chosen = [known[name] for name in wanted] or [suite for suite in SUITES if not suite.long]
+    with closing(Builds(dict.fromkeys(name for suite in chosen for name in suite.builds))) as builds:
+        outcomes = [run(suite, extra, builds) for suite in chosen]
     print_summary(outcomes)
     nothing_ran = not any(outcome.passed + outcome.failed for outcome in outcomes)
     return int(nothing_ran or not all(outcome.green for outcome in outcomes))
 
 
-def run(suite: Suite, extra: list[str]) -> Outcome:
+def run(suite: Suite, extra: list[str], builds: Builds | None = None) -> Outcome:
     """Run one suite in a process group of its own, which is ended when its budget is."""
     print(f"\n=== {suite.name} (at most {suite.budget} s)", flush=True)
     outcome = Outcome(suite=suite)
@@ -160,10 +210,15 @@ def run(suite: Suite, extra: list[str]) -> Outcome:
     if suite.packages and subprocess.run([ROOT / "scripts" / "debian", *suite.packages], check=False).returncode:
         outcome.trouble = "packages are missing"
         return outcome
+    failed = [name for name in suite.builds if not (builds and builds.done(name))]
+    if failed:
+        outcome.trouble = f"{failed[0]} could not be built"
+        return outcome
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         command = [
             *(*suite.program, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
+            *("-o", "junit_family=xunit1"),  # for the properties of tests
             *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
         ]
         begin = time.monotonic()

@@ -38,6 +38,10 @@ class UsageError(D4pyError, ValueError):
     """An option or argument cannot be used as given."""
 
 
+class WrongWorld(UsageError):
+    """A job of ranks found another world than was asked for."""
+
+
 class GraphError(D4pyError, ValueError):
     """A workflow graph cannot be run as drawn."""
 

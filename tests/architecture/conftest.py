@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("platform", "workflows", "bench", "scripts", "tests")
+CODE = ("platform", "operators", "workflows", "bench", "scripts", "tests")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ PRIVATE = re.compile(
         ]
     )
 )
-BINARY = {".gz", ".ico", ".jpg", ".mseed", ".npy", ".npz", ".pdf", ".png", ".svg", ".zip"}
+BINARY = {".gz", ".tgz", ".ico", ".jpg", ".mseed", ".npy", ".npz", ".pdf", ".png", ".svg", ".zip"}
 
 
 @pytest.mark.parametrize("words", [UNFINISHED, PRIVATE], ids=["work left undone", "a place that only one machine has"])

@@ -155,7 +155,7 @@ def test_members_run_as_jobs_of_several_ranks(call: Call) -> None:
 
 def test_a_member_that_its_time_cuts_off_goes_on_by_itself(call: Call, here: Path, cluster: Cluster) -> None:
     gate = here / "gate"
-    words = f"submit --slurm wf.py {SITE} --sweep n=30,60 --set gate={gate} --run-id t"
+    words = f"submit --slurm wf.py {SITE} --sweep n=5000,9000 --set gate={gate} --run-id t"
     assert call(words).code == 0
     eventually(lambda: statuses(call, "t") == ["running"] * 2, "both to run")
     (job,) = json.loads((Path(status(call, "t")["folder"]) / "submission.json").read_text())["jobs"]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from tests.slurm.cluster import Cluster
@@ -15,7 +14,7 @@ TRIED = ways(["srun --mpi=pmix", "srun --mpi=pmi2", "srun", OWN], submitted=[Tru
 
 
 @pytest.fixture(scope="session")
-def started(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Way, CameTo]]:
+def started(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[Way, CameTo]:
     """What each way came to."""
     folder = tmp_path_factory.mktemp("ways")
     return dict(start(cluster, folder, TRIED, nodes=NODES, per_node=PER_NODE))

@@ -20,10 +20,16 @@ TRIED = ways(LAUNCHERS)
 
 @pytest.fixture(scope="session")
 def started(
-    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> tuple[dict[Way, CameTo], Iterator[tuple[Way, CameTo]]]:
     """What ways have come to, and what those to come will."""
-    return {}, start(cluster, tmp_path_factory.mktemp("ways"), TRIED, nodes=NODES, per_node=PER_NODE)
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = [
+        way
+        for way in TRIED
+        if any(way in item.callspec.params.values() for item in items if "way" in item.fixturenames)
+    ]
+    return {}, start(cluster, tmp_path_factory.mktemp("ways"), chosen, nodes=NODES, per_node=PER_NODE)
 
 
 @pytest.mark.parametrize(

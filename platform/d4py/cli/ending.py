@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
+from d4py.cli import last_word
 from d4py.cli.main import BROKEN_PIPE, drop_stdout
 from d4py.cli.summary import show
 from d4py.engine.failure import UNREAD
@@ -44,6 +45,7 @@ def ended(start: Callable[[], Result], args: Namespace, watching: Watching) -> i
             show(result, output=str(delivery.path) if delivery else "", machine=args.json, quiet=args.quiet)
     except BrokenPipeError:
         drop_stdout()
+    last_word.of_result(result)  # after all that is printed: it may go the same way
     if delivery is not None and delivery.error is not None:
         raise delivery.error
     return result.exit_code

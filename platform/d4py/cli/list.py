@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`d4py list`: the runs on this machine, newest first."""
+"""`d4py list`: the runs on this machine or on a cluster, newest first."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import islice
 
 from d4py.cli.parser import Namespace, Parser, add_format, whole
@@ -11,7 +12,7 @@ from d4py.cli.table import lasting, table
 from d4py.runs import Status
 from d4py.runs.listing import Entry, listed_runs
 
-ABOUT = "List the runs on this machine, newest first."
+ABOUT = "List the runs on this machine, or with --kubernetes those on the cluster of your kubeconfig, newest first."
 
 
 def options(parser: Parser) -> None:
@@ -22,12 +23,16 @@ def options(parser: Parser) -> None:
     parser.add_argument("--status", choices=[status.value for status in Status], help="only those that are so")
     parser.add_argument("--host", metavar="LOGIN", help="those on the login node of a cluster, by ssh")
     parser.add_argument("-q", "--quiet", action="store_true", help="print ids only")
+    parser.add_argument(
+        "--kubernetes", action="store_true", help="those on Kubernetes, of one namespace; with -a of all"
+    )
+    parser.add_argument("--namespace", metavar="NAME", help="of this one (default: the namespace of the kubeconfig)")
 
 
 def call(args: Namespace) -> int:
     """Print the list."""
     wanted = (
-        entry for entry in listed_runs() if args.status is None or (entry.state and entry.state.status == args.status)
+        entry for entry in known(args) if args.status is None or (entry.state and entry.state.status == args.status)
     )
     entries = list(wanted if args.all else islice(wanted, args.limit))
     if args.format == "json":
@@ -45,6 +50,16 @@ def call(args: Namespace) -> int:
         )
         print("\n".join(lines))
     return 0
+
+
+def known(args: Namespace) -> Iterable[Entry]:
+    """Return the runs that there are."""
+    if not args.kubernetes:
+        return listed_runs()
+    from d4py.targets.kubernetes import Cluster, runs
+
+    found = runs(Cluster(namespace=args.namespace), everywhere=args.all and args.namespace is None)
+    return [Entry(name=state.run, state=state) for state in found]
 
 
 def as_json(entry: Entry) -> dict[str, object]:

@@ -49,6 +49,7 @@ COMMANDS = {
     },
     "Set up": {
         "profile": "sites of clusters that runs are sent to",
+        "crds": "the custom resources of a Kubernetes, for kubectl apply",
         "doctor": "what works on this machine, and how to get the rest",
         "completion": "a script that completes commands in bash, zsh or fish",
         "help": "this, or the options of a command",
@@ -82,6 +83,10 @@ def guarded(call: Callable[[], int]) -> int:
     except D4pyError as error:
         if os.environ.get("D4PY_DEBUG"):
             raise
+        if os.environ.get("D4PY_TERMINATION_LOG"):
+            from d4py.cli import last_word
+
+            last_word.of_error(error)
         tell(str(error))
         return error.exit_code
     except Exception as error:
@@ -145,8 +150,9 @@ def dispatch(argv: list[str]) -> int:
             return far.forward(name, command, args, place)
     from d4py.cli.stdout import Stdout
 
+    elsewhere = str(getattr(args, "run", "")).startswith("kubernetes://")
     with Stdout(machine=getattr(args, "json", False), output=getattr(args, "output", None)) as args.stdout:
-        code: int = command.call(args)
+        code: int = importlib.import_module("d4py.cli.kubernetes").call(name, args) if elsewhere else command.call(args)
     return code
 
 

@@ -12,6 +12,7 @@ from d4py.cli.workflow import add_inputs, add_mapping, add_workflow, begun, inpu
 if TYPE_CHECKING:
     from d4py.mappings import Result
 
+RESTARTS = 3
 ABOUT = "Run a workflow here and wait for it. Exits 0 done, 2 usage, 3 failed, 4 items in quarantine, 5 stopped and resumable, 6 books do not balance."
 
 
@@ -41,8 +42,8 @@ def add_course(parser: Parser) -> None:
         "--restarts",
         metavar="N",
         type=whole(0),
-        default=3,
-        help="deaths that a run survives between two checkpoints (default: 3)",
+        default=RESTARTS,
+        help=f"deaths that a run survives between two checkpoints (default: {RESTARTS})",
     )
     parser.add_argument(
         "--on-error",

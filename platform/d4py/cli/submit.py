@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.cli.members import add_sweep
+from d4py.cli.order import add_kubernetes
 from d4py.cli.parser import run_id, whole
 from d4py.cli.run import add_course
 from d4py.cli.workflow import add_inputs, add_mapping, add_workflow
 from d4py.errors import LoadError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from d4py.cli.parser import Namespace, Parser
     from d4py.graph.load import Workflow
     from d4py.runs import Folder
+    from d4py.targets.slurm.container import Container
 
 ABOUT = "Start a run in the background, here or on a cluster, and print its id. See how it does with d4py status, logs -f and wait."
+_KUBERNETES = ("namespace", "values")
+_SLURM = ("profile", "host", "env", "sweep", "at_once")
 _NUMBERS = {
     "nodes": "how many nodes (default: 1)",
     "ntasks-per-node": "ranks on each (default: the profile's, else 1)",
@@ -45,7 +49,9 @@ def options(parser: Parser) -> None:
     add_mapping(parser)
     add_inputs(parser)
     add_course(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what a cluster would be sent, and send nothing")
     add_slurm(parser)
+    add_kubernetes(parser)
     parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
     parser.add_argument("--wait", action="store_true", help="wait for it, and exit with its code")
     parser.add_argument("--follow", action="store_true", help="the same, and print its logs meanwhile")
@@ -59,11 +65,10 @@ def add_slurm(parser: Parser) -> None:
     group.add_argument("--host", metavar="LOGIN", help="the login node of the cluster, by ssh (default: this machine)")
     group.add_argument(
         "--env",
-        choices=("host", "wheelhouse"),
-        help="packages: installed there, or wheels that go along (see docs/hpc.md)",
+        choices=("host", "wheelhouse", "image"),
+        help="packages: installed there, wheels that go along, or an image that was built (see docs/hpc.md)",
     )
     group.add_argument("--received", action="store_true", help=argparse.SUPPRESS)  # what --host sends is on stdin
-    group.add_argument("--dry-run", action="store_true", help="print the script of the job, and send nothing")
     add_sweep(group)
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
@@ -80,6 +85,8 @@ def call(args: Namespace) -> int:
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
 
+    if args.kubernetes:
+        return to_kubernetes(args)
     name = args.run_id or new_id()
     if args.slurm and args.host:
         from d4py.cli import far
@@ -108,10 +115,9 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    only = ("profile", "host", "env", "dry_run", "sweep", "at_once")
-    asked = [option for option in (*only, *_fields()) if getattr(args, option)]
-    if asked:
-        raise UsageError(f"--{asked[0].replace('_', '-')} is for a cluster.", hint="Add --slurm.")
+    refuse(args, (*_SLURM, *_fields()), "Add --slurm.")
+    refuse(args, ("dry_run", "image"), "Add --slurm or --kubernetes.")
+    refuse(args, _KUBERNETES, "Add --kubernetes.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
     processes = [] if args.processes is None else [f"--processes={args.processes}"]
     return local.submit([f"--run-id={name}", f"--run-dir={path}", *mapping, *processes, *words(args)], folder=path)
@@ -143,11 +149,13 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     from d4py.targets import slurm
     from d4py.targets.slurm.wheelhouse import gathered, requirements_of
 
+    refuse(args, _KUBERNETES, "Add --kubernetes.")
     check_output(args)
     stage(args, slurm.find(args.profile or "generic"), path)
     sweep = wanted(args)
     environment = args.env or slurm.find(args.profile or "generic").environment
-    load = loaded_or_not if environment == "wheelhouse" else loaded
+    image, seen = in_image(args, environment), things_of(args)
+    load = loaded if environment == "host" else loaded_or_not
     workflow = load(args, sweep.parameters(0) if sweep else {})
     known = bool(workflow.digest)
     if sweep is not None and workflow.source is not None and known:
@@ -166,17 +174,41 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         mapping=mapping,
         processes=args.processes,
         environment=environment,
+        image=image,
+        seen=seen,
         sweep=sweep is not None,
         workflow=workflow if known else None,
     )
     if args.dry_run:
         print(script.text, end="")
         return None
+    if image is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        image.lay([Path.cwd(), path, *seen])
     wheels = None
     if environment == "wheelhouse" and not submitted(path):
         needed = requirements_of(workflow.toml, workflow.name)
         wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
     return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep, wheels=wheels)
+
+
+def in_image(args: Namespace, environment: str) -> Container | None:
+    """Return the image that the run is to be in, if it is to be in one."""
+    if environment != "image":
+        if args.image:
+            raise UsageError("--image is for runs in an image.", hint="Add --env image.")
+        return None
+    if args.received or args.host:
+        raise UsageError("An image does not travel by --host.", hint="Build it there, and submit there.")
+    from d4py.targets.slurm.container import container
+
+    return container(args.workflow, args.image)
+
+
+def things_of(args: Namespace) -> list[Path]:
+    """Return the files and folders that the arguments name."""
+    named = [value for _, value in args.parameters] + [args.file]
+    return [Path(name) for name in named if name and Path(name).exists()]
 
 
 def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:
@@ -190,6 +222,21 @@ def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:
         if not isinstance(error.__cause__, ModuleNotFoundError):
             raise
         return load.unloaded(load.find(args.workflow, parameters=dict(args.parameters), variable=args.graph))
+
+
+def to_kubernetes(args: Namespace) -> int:
+    """Send it to Kubernetes."""
+    from d4py.cli import order
+
+    refuse(args, ("slurm", *_SLURM, *_fields()), "Leave it out: --kubernetes was given.")
+    return order.submit(args)
+
+
+def refuse(args: Namespace, options: Sequence[str], hint: str) -> None:
+    """Raise UsageError where an option was given that means nothing here."""
+    for option in options:
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} means nothing here.", hint=hint)
 
 
 def _fields() -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +30,11 @@ class Watching:
 
             self.delivery = Delivery(folder, checked(output if args.output is None else args.output), args.stdout)
             self.observers.append(self.delivery)
-        if args.metrics is not None:
-            from d4py.mappings.metrics import Metrics
+        host, _, port = os.environ.get("D4PY_METRICS", "").rpartition(":")
+        if args.metrics is not None or port.isdigit():
+            from d4py.mappings.metrics import HOST, Metrics
 
-            self.metrics = Metrics(args.metrics)
+            self.metrics = Metrics(args.metrics) if args.metrics is not None else Metrics(int(port), host or HOST)
             self.observers.append(self.metrics)
             if not args.quiet:
                 print(f"d4py: metrics on {self.metrics.address}", file=sys.stderr)

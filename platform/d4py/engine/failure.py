@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from d4py.errors import D4pyError
 
 OWN = __file__.rpartition("/engine/")[0] + "/"
 _SHOWN = 200
+_TITLE = re.compile(r"""PE (?:'|")(.+?)(?:'|"), instance """)
 UNREAD = "nobody reads what this run prints any more"
 
 
@@ -77,6 +79,12 @@ def describe(
         traceback=users_lines(error),
         during=during,
     )
+
+
+def pe_of(title: str) -> str | None:
+    """Return the PE that the title of a failure names; None where it is no such title."""
+    name = _TITLE.match(title)
+    return name[1] if name else None
 
 
 def reader_left() -> bool:

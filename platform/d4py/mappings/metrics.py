@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The counters of a run as Prometheus reads them, served on this machine only, from a thread that reads the board."""
+"""The counters of a run as Prometheus reads them, served on this machine only unless a pod is to be asked, from a thread that reads the board."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _COUNTERS = (("read", "Items read"), ("written", "Items written"), ("quarantined
 class Metrics:
     """An observer that serves `/metrics`. Raises UsageError where the port is taken, before anything has run."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = HOST) -> None:
         try:
-            self._server = ThreadingHTTPServer((HOST, port), _handler(self))
+            self._server = ThreadingHTTPServer((host, port), _handler(self))
         except OSError as error:
             raise UsageError(
-                f"Port {port} of {HOST} cannot be used for metrics: {error.strerror}.",
+                f"Port {port} of {host} cannot be used for metrics: {error.strerror}.",
                 hint="Choose another, or 0 for any that is free.",
             ) from None
         self._server.daemon_threads = True
-        self.address = f"http://{HOST}:{self._server.server_address[1]}/metrics"
+        self.address = f"http://{host}:{self._server.server_address[1]}/metrics"
         self._run: tuple[Plan, Board, State] | None = None
         self._reading = threading.Lock()
         self._thread: threading.Thread | None = None

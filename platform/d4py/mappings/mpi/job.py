@@ -52,10 +52,11 @@ class Job:
         try:
             worlds.check(worlds.World(self.rank, self.size, self.nodes, vendor), os.environ, asked)
         except UsageError:
-            if self.rank:
-                raise Followed(UsageError.exit_code) from None  # the first says it
             if self.size == 1:
                 _let_the_first_speak()
+            _end_by_itself()
+            if self.rank:
+                raise Followed(UsageError.exit_code) from None  # the first says it
             raise
         self.lock = threading.RLock()
         self.line = Line(self.world, self.lock)
@@ -75,6 +76,7 @@ class Job:
         mine = _loaded(workflow, problem)
         all_loaded = self.world.allgather(mine)
         if any(one.problem for one in all_loaded) or len({(one.digest, one.pes) for one in all_loaded}) > 1:
+            _end_by_itself()
             if self.rank:
                 raise Followed(problem.exit_code if problem else LoadError.exit_code)
             raise problem or _differing(all_loaded)
@@ -105,6 +107,8 @@ class Job:
         if self.over:
             return
         self.over = True
+        if code:
+            _end_by_itself()
         for rank in range(1, self.size):
             self.line.tell(rank, Exit(code))
         self.flush()
@@ -137,6 +141,7 @@ class Job:
                 case Order() as order:
                     self._live(order, graph)
                 case Exit(code):
+                    _end_by_itself()
                     raise Followed(code)
 
     def _follow(self, workflow: Workflow) -> NoReturn:
@@ -146,6 +151,7 @@ class Job:
                 case Order() as order:
                     self._live(order, workflow.graph)
                 case Exit(code):
+                    _end_by_itself()
                     raise Followed(code)
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
@@ -203,13 +209,20 @@ def _mpi() -> Any:
 def _let_the_first_speak() -> None:
     """Return on the first of many that are wrong in the same way; the others exit when it has, for a launcher may end all with any."""
     if worlds.first(os.environ):
+        _end_by_itself()
         if worlds.launched(os.environ):
             time.sleep(_LATE)
         return
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     ended.wait(_HEARD)
+    _end_by_itself()
     raise Followed(UsageError.exit_code)
+
+
+def _end_by_itself() -> None:
+    """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _served(workflow: Workflow) -> Served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from d4py.errors import UsageError
+from d4py.errors import WrongWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Library(NamedTuple):
 
 
 def check_launcher(library: Library, environment: Mapping[str, str], speaks_pmi: Callable[[], bool]) -> None:
-    """Raise UsageError, before MPI begins, where the library would end the process under the launcher that it has.
+    """Raise WrongWorld, before MPI begins, where the library would end the process under the launcher that it has.
 
     speaks_pmi: whether an Open MPI before 5 was built to do without PMIx. Builds differ: what is not certain is left to the library.
     """
@@ -52,7 +52,7 @@ def check_launcher(library: Library, environment: Mapping[str, str], speaks_pmi:
         cause, remedy = _alone(library.name, environment)
     else:
         return
-    raise UsageError(f"This is one of {_told(environment)} ranks, which cannot find each other: {cause}.", hint=remedy)
+    raise WrongWorld(f"This is one of {_told(environment)} ranks, which cannot find each other: {cause}.", hint=remedy)
 
 
 def races(library: Library, environment: Mapping[str, str]) -> bool:
@@ -61,23 +61,23 @@ def races(library: Library, environment: Mapping[str, str]) -> bool:
 
 
 def check(world: World, environment: Mapping[str, str], asked: int | None = None) -> None:
-    """Raise UsageError where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
+    """Raise WrongWorld where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
     wanted = asked if asked is not None else _number(environment, RANKS)
     told = _told(environment)
     if world.size == 1 and (wanted or told) > 1:
         cause, remedy = _alone(world.library, environment)
-        raise UsageError(
+        raise WrongWorld(
             f"This is one of {wanted or told} ranks, but MPI found a world of 1: {cause}.",
             hint=remedy,
         )
     if wanted and world.size != wanted:
-        raise UsageError(
+        raise WrongWorld(
             f"The world has {world.size} ranks; {wanted} were asked for.",
             hint="Give the number once: mpiexec -n N d4py run WORKFLOW --mapping mpi.",
         )
     nodes = _number(environment, NODES)
     if nodes and world.nodes < nodes:
-        raise UsageError(
+        raise WrongWorld(
             f"The {world.size} ranks are on {world.nodes} of the {nodes} nodes that were asked for.",
             hint="Give --ntasks-per-node, and let the launcher place ranks by node.",
         )

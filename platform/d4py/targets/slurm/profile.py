@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _AGAIN = ("requeue", "dependent", "no")
 _EXPORTS = ("ALL", "NONE")
-ENVIRONMENTS = ("host", "wheelhouse")
+ENVIRONMENTS = ("host", "wheelhouse", "image")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,9 @@ class Profile:
     node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
     node_memory: str = ""  # of a node, such as 96G
     containers: str = ""  # the runtime that there is
-    environment: str = "host"  # where Python's packages are from: what is installed, or wheels that go with the run
+    environment: str = (
+        "host"  # where Python's packages are from: what is installed, wheels that go with the run, or an image
+    )
     local: str = ""  # a folder on each node's own disk, for the environment; else it is in the run's folder
     options: Mapping[str, Any] = field(default_factory=dict)  # of the job, where the user gives none
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from d4py.graph.load import Workflow
+    from d4py.targets.slurm.container import Container
 
 
 def script_of(
@@ -38,11 +39,14 @@ def script_of(
     mapping: str,
     processes: int | None,
     environment: str | None = None,
+    image: Container | None = None,
+    seen: Sequence[Path] = (),
     sweep: bool = False,
     workflow: Workflow | None = None,
 ) -> Script:
     """Return the script that would run `d4py run` with these words. Raises UsageError for what the site does not allow.
 
+    image: what it runs in; seen: what it reads and writes besides its folder, where it runs in an image.
     sweep: it is to be that of every member of one. workflow: what its PEs ask for is asked of the site.
     """
     site = find(profile)
@@ -66,6 +70,9 @@ def script_of(
     local = local_of(site, run, sweep=sweep)
     venv = local or f"{folder}/venv"
     program = [f"{venv}/bin/python" if wheels else sys.executable, "-m", "d4py.cli.main"]
+    if image is not None:
+        program = image.program(Path.cwd(), [folder, *seen])
+        words = [*words[:-1], image.workflow]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     place = place_of_member(run) if sweep else Place([f"--run-id={run}", f"--run-dir={folder}"], str(folder))
     return Script(

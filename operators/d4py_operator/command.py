@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pod runs: `d4py run`, or `d4py resume` where an earlier attempt has left a checkpoint. Every word of a user is quoted."""
+
+from __future__ import annotations
+
+import shlex
+
+from d4py_operator.run import INPUTS, SUMMARY, WORKFLOW, Run
+
+TERMINATION = "/dev/termination-log"
+_ALONE = """set -eu
+mkdir -p {folders}
+if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
+exec d4py "$@"
+"""
+# The launcher of ranks. It asks them for a checkpoint when it is to end, and takes the last line that they say as its last word.
+_RANKS = """set -eu
+mkdir -p {folders}
+if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
+{before}mkfifo /tmp/said.pipe
+tee /tmp/said </tmp/said.pipe &
+teller=$!
+{launch} d4py "$@" >/tmp/said.pipe &
+child=$!
+trap 'kill -USR1 "$child" 2>/dev/null || :' TERM INT
+code=0
+wait "$child" || code=$?
+while kill -0 "$child" 2>/dev/null; do code=0; wait "$child" || code=$?; done
+wait "$teller" || :
+tail -n 1 /tmp/said >{termination}
+exit "$code"
+"""
+
+
+def alone(run: Run) -> list[str]:
+    """Return the command of a pod that does the whole work."""
+    return _shell(_ALONE.format(**_words(run)))
+
+
+def ranks(run: Run, launch: list[str], before: str = "") -> list[str]:
+    """Return the command of the pod that starts ranks. launch: mpiexec and its words; before: what has to be done first, in shell."""
+    return _shell(
+        _RANKS.format(**_words(run), launch=shlex.join(launch), before=before, termination=TERMINATION),
+    )
+
+
+def _shell(text: str) -> list[str]:
+    return ["/bin/sh", "-c", literal(text)]
+
+
+def literal(text: str) -> str:
+    """Return a text in which the kubelet finds no variable to fill in."""
+    return text.replace("$(", "$$(")
+
+
+def _words(run: Run) -> dict[str, str]:
+    output = run.outputs[1]
+    folders = [run.folder, *([output] if output else [])]
+    return {
+        "folders": shlex.join(folders),
+        "run": shlex.quote(run.folder),
+        "begin": shlex.join(begin(run)),
+        "resume": shlex.join(resume(run)),
+    }
+
+
+def begin(run: Run) -> list[str]:
+    """Return the words after d4py that begin the run."""
+    spec = run.spec
+    words = ["run", f"--run-id={run.name}", f"--run-dir={run.folder}", *_shared(run)]
+    if spec.checkpoint and spec.checkpoint.interval_seconds:
+        words.append(f"--checkpoint={spec.checkpoint.interval_seconds}")
+    if spec.graph and spec.graph.object:
+        words.append(f"--graph={spec.graph.object}")
+    if spec.inputs:
+        given = spec.inputs.iterations
+        words.append(f"--iterations={given}" if given is not None else f"--file={input_file(run)}")
+    words += [f"--set={name}={value}" for name, value in sorted(spec.args.items())]
+    return [*words, "--", workflow(run)]
+
+
+def resume(run: Run) -> list[str]:
+    """Return the words after d4py that continue the run, which whoever had it before has left."""
+    return ["resume", "--gone", *_shared(run), "--", run.folder]
+
+
+def _shared(run: Run) -> list[str]:
+    output = run.outputs[1]
+    return [
+        f"--mapping={run.mapping}",
+        *([f"--processes={run.processes}"] if run.processes and run.mapping != "simple" else []),
+        *([f"--output={output}/{SUMMARY}"] if output else []),
+    ]
+
+
+def workflow(run: Run) -> str:
+    """Return how d4py finds the workflow in the pod."""
+    graph = run.spec.graph
+    assert graph is not None
+    if graph.module is not None:
+        return graph.module
+    assert graph.config_map_ref is not None
+    return "/".join([WORKFLOW, *filter(None, [graph.config_map_ref.key])])
+
+
+def input_file(run: Run) -> str:
+    """Return where the pod has its input data."""
+    given = run.spec.inputs
+    assert given is not None
+    claim = given.persistent_volume_claim
+    return f"{INPUTS}/{claim.path or 'inputs.json'}" if claim else f"{INPUTS}/inputs.json"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`d4py-operator`: reads its arguments, runs the operator, and ends it when it is told to."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from d4py.errors import D4pyError, UsageError
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments in one line."""
+        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the arguments."""
+    found = _Parser(
+        prog="d4py-operator",
+        allow_abbrev=False,
+        description="Run the Workflows of a Kubernetes, in a pod of it or outside.",
+    )
+    found.add_argument(
+        "--kubeconfig", metavar="FILE", help="how to reach the cluster (default: as a pod, or as kubectl does)"
+    )
+    found.add_argument(
+        "--namespace",
+        metavar="NS",
+        action="append",
+        default=[],
+        help="where to work; several may be given (default: everywhere)",
+    )
+    found.add_argument(
+        "--lease-namespace", metavar="NS", help="where the lease is (default: the operator's own namespace)"
+    )
+    found.add_argument(
+        "--lease-seconds", metavar="S", type=_seconds, default=15.0, help="how long a lease lasts unrenewed (15)"
+    )
+    found.add_argument("--metrics-port", metavar="PORT", type=_port, default=8080, help="/metrics (8080; 0: none)")
+    found.add_argument(
+        "--health-port", metavar="PORT", type=_port, default=8081, help="/healthz, /readyz (8081; 0: none)"
+    )
+    found.add_argument(
+        "--threads", metavar="N", type=_threads, default=4, help="how many objects are looked at at once (4)"
+    )
+    found.add_argument("-v", "--verbose", action="store_true", help="log more")
+    return found
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 1 to 3600")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, a number from 0 to 65535")
+    return value
+
+
+def _threads(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 64:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 64")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the operator; return its exit code."""
+    try:
+        return run(parser().parse_args(argv))
+    except ImportError as error:
+        if error.name and error.name.partition(".")[0] in ("kubernetes", "cryptography"):
+            return _told(f"{error.name} is not installed. Install it: pip install 'd4py[operator]'")
+        raise
+    except D4pyError as error:
+        return _told(str(error), error.exit_code)
+
+
+def _told(message: str, code: int = 2) -> int:
+    print(f"d4py-operator: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - it is a command
+    return code
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the operator as the arguments say."""
+    from d4py_operator.cluster.api import Api, configuration
+    from d4py_operator.cluster.lease import Lease
+    from d4py_operator.metrics import CONTENT
+    from d4py_operator.operator import Operator
+    from d4py_operator.serving import serve, verdict
+
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # at DEBUG it would log bodies
+    api = Api(configuration(args.kubeconfig))
+    check(api)
+    identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{secrets.token_hex(4)}"
+    lease = Lease(api, args.lease_namespace or own_namespace(), identity, seconds=args.lease_seconds)
+    operator = Operator(api, lease, namespaces=args.namespace, threads=args.threads)
+    servers = []
+    if args.metrics_port:
+        servers.append(serve(args.metrics_port, {"/metrics": lambda: (200, CONTENT, operator.metrics.text())}))
+    if args.health_port:
+        pages = {"/healthz": verdict(operator.unwell), "/readyz": verdict(operator.unready)}
+        servers.append(serve(args.health_port, pages))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: operator.ending.set())
+    try:
+        return operator.run()
+    finally:
+        for server in servers:
+            server.shutdown()
+        api.close()
+
+
+def check(api: object) -> None:
+    """Raise ClusterError where the cluster does not answer, or does not know the custom resources."""
+    from d4py_operator.cluster.api import Api
+    from d4py_operator.cluster.errors import ClusterError
+
+    assert isinstance(api, Api)
+    if not api.serves("Workflow"):
+        raise ClusterError(
+            "This cluster does not know workflows.d4py.dev.",
+            hint="Tell it: d4py crds | kubectl apply --server-side -f -",
+        )
+
+
+def own_namespace() -> str:
+    """Return the namespace that the operator is in: as the pod is told, else as its account says, else default."""
+    told = os.environ.get("POD_NAMESPACE")
+    if told:
+        return told
+    return _ACCOUNT.read_text(encoding="utf-8").strip() if _ACCOUNT.exists() else "default"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

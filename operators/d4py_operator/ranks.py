@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ranks in several pods need, whoever starts them: a way to each other by ssh, and the word of how many there are to be."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from d4py_operator.command import literal
+from d4py_operator.pods import environment
+
+if TYPE_CHECKING:
+    from d4py_operator.objects import Object
+    from d4py_operator.run import Run
+
+SSH, PORT, HOSTS = "/d4py/ssh", 2222, "/d4py/hosts"
+_CLIENT = [
+    "ssh", "-p", str(PORT), "-i", f"{SSH}/id_rsa", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+    "-o", "ConnectionAttempts=20",
+]  # fmt: skip
+# A session knows nothing of its container's environment; mpiexec gives it to ranks, but what starts them must be found first.
+_SERVER = """mkdir -p "$HOME"
+exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o StrictModes=no -o PidFile=none \
+-o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
+"""
+
+
+def server() -> list[str]:
+    """Return the command of a pod that ranks are started in."""
+    return ["/bin/sh", "-c", literal(_SERVER.format(port=PORT, ssh=SSH))]
+
+
+def listening() -> Object:
+    """Return how it is seen that such a pod is ready."""
+    return {"tcpSocket": {"port": PORT}, "periodSeconds": 1, "failureThreshold": 60}
+
+
+def variables(run: Run) -> list[Object]:
+    """Return what ranks and those who start them are told. A world of another size refuses to run."""
+    client = shlex.join(_CLIENT)
+    told = {
+        "D4PY_RANKS": str(run.ranks),
+        "D4PY_NODES": str(run.pods),
+        "OMPI_MCA_plm_rsh_agent": client,  # Open MPI 4
+        "PRTE_MCA_plm_ssh_agent": client,  # Open MPI 5
+    }
+    if _mpich(run):
+        told = {name: value for name, value in told.items() if name.startswith("D4PY")}
+        told |= {"HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXTRA_ARGS": shlex.join(_CLIENT[1:])}
+    return [{"name": name, "value": value} for name, value in told.items()]
+
+
+def launch(run: Run, hosts: str) -> list[str]:
+    """Return mpiexec and its words. hosts: the file that names the pods."""
+    if _mpich(run):
+        words = ["mpiexec", "-n", str(run.ranks), "-ppn", str(run.slots), "-f", hosts]
+        return [*words, "-genv", "D4PY_TERMINATION_LOG", "/dev/stdout"]
+    passed = ["D4PY_RANKS", "D4PY_NODES", "PATH"]
+    passed += [each["name"] for each in environment(run)]
+    words = ["mpiexec", "-n", str(run.ranks), "--hostfile", hosts, "--map-by", f"ppr:{run.slots}:node"]
+    for name in passed:
+        if name != "D4PY_TERMINATION_LOG":
+            words += ["-x", name]
+    return [*words, "-x", "D4PY_TERMINATION_LOG=/dev/stdout"]
+
+
+def _mpich(run: Run) -> bool:
+    return run.spec.mpi is not None and run.spec.mpi.implementation == "MPICH"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of pods, run by a shell: what they begin and continue, how they end, and what they leave as the last word."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.operator.hands import eventually
+from tests.operator.scene import workflow
+
+from d4py_operator.mappings import room_of
+from d4py_operator.run import Run
+
+D4PY = """#!/bin/sh
+printf '%s\\n' "$@" >{place}/words
+{does}
+"""
+MPIEXEC = """#!/bin/sh
+while [ "$1" != d4py ]; do shift; done
+"$@" &
+child=$!
+trap 'kill -USR1 "$child"' USR1
+wait "$child"; code=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+exit "$code"
+"""
+Pod = Callable[..., "Place"]
+
+
+class Place:
+    """A folder that stands for a pod: its command, with programs of ours on its path."""
+
+    def __init__(self, folder: Path, does: str, **spec: Any) -> None:
+        self.folder = folder
+        run = Run(workflow(**spec))
+        room = room_of(run, frozenset({"MPIJob"}))
+        assert room is not None
+        job = room.objects(run, 1)[-1]
+        template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
+        script = template["spec"]["containers"][0]["command"][2].replace("$$(", "$(")
+        self.script = re.sub(r"/(?:d4py|tmp)/|/dev/termination-log", lambda found: f"{folder}{found[0]}", script)
+        self.run_folder = Path(f"{folder}{run.folder}")
+        (folder / "bin").mkdir()
+        for name in ("tmp", "dev"):
+            (folder / name).mkdir()
+        for name, text in (("d4py", D4PY.format(place=folder, does=does)), ("mpiexec", MPIEXEC)):
+            (folder / "bin" / name).write_text(text)
+            (folder / "bin" / name).chmod(0o755)
+
+    def start(self) -> subprocess.Popen[str]:
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(["/bin/sh", "-c", self.script], env={"PATH": path}, stdout=subprocess.PIPE, text=True)
+
+    def runs(self) -> tuple[int, str]:
+        process = self.start()
+        printed, _ = process.communicate(timeout=20)
+        return process.returncode, printed
+
+    @property
+    def words(self) -> list[str]:
+        return (self.folder / "words").read_text().splitlines()
+
+    @property
+    def left(self) -> str:
+        return (self.folder / "dev" / "termination-log").read_text()
+
+
+@pytest.fixture(params=[{}, {"mapping": "mpi", "mpi": {"ranks": 2}}], ids=["alone", "ranks"])
+def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Pod:
+    return lambda does="", **spec: Place(tmp_path, does, **{**request.param, **spec})
+
+
+def test_a_pod_begins_the_run(pod: Pod) -> None:
+    place = pod(args={"words": "a  b; $(c)"}, outputs={"uri": "pvc://results/here"})
+
+    assert place.runs()[0] == 0
+    assert place.words[:2] == ["run", "--run-id=demo"]
+    assert place.words[-3:] == ["--set=words=a  b; $(c)", "--", "wordcount"]
+    assert place.run_folder.is_dir()
+    assert (place.folder / "d4py" / "outputs" / "here").is_dir()
+
+
+def test_a_pod_continues_a_run_that_is_there(pod: Pod) -> None:
+    place = pod()
+    place.run_folder.mkdir(parents=True)
+    (place.run_folder / "run.json").touch()
+
+    assert place.runs()[0] == 0
+    assert place.words[:2] == ["resume", "--gone"]
+    assert place.words[-1] == str(place.run_folder)
+
+
+@pytest.mark.parametrize("code", [0, 3, 5])
+def test_a_pod_ends_as_the_run_does(pod: Pod, code: int) -> None:
+    assert pod(f"exit {code}").runs()[0] == code
+
+
+def test_a_pod_that_is_to_end_has_the_run_make_a_checkpoint(pod: Pod) -> None:
+    place = pod("trap 'echo told; exit 5' TERM USR1\necho begun\nwhile :; do sleep 0.05; done")
+    process = place.start()
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=20) == 5
+    assert process.stdout.read() == "told\n"
+    process.stdout.close()
+
+
+def test_ranks_leave_their_last_line_as_the_last_word(tmp_path: Path) -> None:
+    does = 'echo first\necho \'{"d4py": 1, "exit_code": 3}\'\nexit 3'
+    place = Place(tmp_path, does, mapping="mpi", mpi={"ranks": 2})
+
+    code, printed = place.runs()
+
+    assert code == 3
+    assert printed.splitlines() == ["first", '{"d4py": 1, "exit_code": 3}']
+    assert place.left == '{"d4py": 1, "exit_code": 3}\n'
+
+
+def test_ranks_that_say_nothing_leave_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path, "exit 7", mapping="mpi", mpi={"ranks": 2})
+
+    assert place.runs() == (7, "")
+    eventually(lambda: place.left == "", "the last word")

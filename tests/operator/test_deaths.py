@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator is killed before and after each of its writes: whoever comes after it ends with the same objects, none twice and none left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.operator.fragile import MADE, Fate, picture, settle
+from tests.operator.hands import Hands, eventually
+
+from d4py_operator.cluster.api import Api
+
+Step = Callable[[Hands, str], None]
+
+
+def made(**spec: Any) -> Step:
+    return lambda hands, name: (hands.workflow(name, **spec), None)[1]
+
+
+def runs(attempt: int = 1) -> Step:
+    return lambda hands, name: hands.runs(f"{name}-{attempt}")
+
+
+def ends(code: int, attempt: int = 1) -> Step:
+    def step(hands: Hands, name: str) -> None:
+        hands.ends(f"{name}-{attempt}", code)
+        over = ("Complete", "Failed")
+        eventually(
+            lambda: any(
+                each["type"] in over and each["status"] == "True"
+                for each in (hands.get("Job", f"{name}-{attempt}").get("status") or {}).get("conditions", ())
+            ),
+            "the Job to be over",
+        )
+
+    return step
+
+
+def suspended(hands: Hands, name: str) -> None:
+    hands.suspend(name)
+
+
+def resumed(hands: Hands, name: str) -> None:
+    hands.suspend(name, False)
+
+
+def pods_gone(hands: Hands, name: str) -> None:
+    def left() -> list[str]:
+        names = [pod["metadata"]["name"] for pod in hands.all("Pod")]
+        return [each for each in names if each.startswith(f"{name}-1-")]
+
+    eventually(lambda: not left(), "its pods to go")
+
+
+def nothing(hands: Hands, name: str) -> None:
+    """Only look again."""
+
+
+EAGER = {"backoffLimit": 1, "backoff": {"initialSeconds": 0}}
+SCENARIOS: dict[str, list[Step]] = {
+    "a run with all that may be beside it": [
+        made(inputs={"inline": "{}"}, networkPolicy="Isolated"), runs(), ends(0),
+    ],
+    "ranks": [made(mapping="mpi", mpi={"ranks": 2, "launcher": "Native"}), runs(), ends(0)],
+    "a failure and another attempt": [made(runPolicy=EAGER), ends(3), nothing, ends(0, 2)],
+    "too many failures": [made(runPolicy=EAGER), ends(3), nothing, ends(3, 2)],
+    "suspend and resume": [made(), runs(), suspended, pods_gone, resumed, runs(2), ends(0, 2)],
+    "an end after which all is deleted": [made(runPolicy={"cleanPodPolicy": "All"}), ends(0), pods_gone],
+    "an end after which the workflow is deleted": [made(runPolicy={"ttlSecondsAfterFinished": 0}), ends(0), nothing],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", SCENARIOS)
+def test_the_same_objects_come_of_it(api: Api, hands: Hands, title: str) -> None:
+    steps = SCENARIOS[title]
+    short = "".join(word[0] for word in title.split())
+    undisturbed = Fate(api, f"{short}-0")
+    play(api, hands, steps, [undisturbed])
+    writes = undisturbed.api.writes
+    assert writes >= 4
+    # Before a write is after the one before it: all that an operator knows dies with it.
+    fates = [
+        Fate(api, f"{short}-before", at=1),
+        *(Fate(api, f"{short}-{at}", at=at, after=True) for at in range(1, writes + 1)),
+    ]
+
+    play(api, hands, steps, fates)
+
+    things = {kind: hands.all(kind) for kind in (*MADE, "Pod", "Workflow")}
+    expected = picture(hands, undisturbed, things)
+    assert expected.get("orphans", []) == []
+    assert [fate.name for fate in fates if not fate.died] == []
+    differing = {fate.name: found for fate in fates if (found := picture(hands, fate, things)) != expected}
+    assert differing == {}, (expected, undisturbed.api.calls)
+
+
+def play(api: Api, hands: Hands, steps: list[Step], fates: list[Fate]) -> None:
+    """Take each step with all workflows, and let all operators act on it."""
+    for step in steps:
+        with ThreadPoolExecutor(4) as people:
+            list(people.map(lambda fate, step=step: step(hands, fate.name), fates))
+        settle(api, hands.namespace, fates)

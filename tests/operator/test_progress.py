@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a run has come, asked of a run that really goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.kubernetes.cluster import free_ports
+from tests.operator.hands import eventually
+from tests.operator.scene import BEGIN, Scene
+
+from d4py_operator.cluster import progress as asking
+from d4py_operator.cluster.progress import Asker, progress
+from d4py_operator.objects import Key
+
+ENDLESS = """
+import time
+import d4py
+
+class Ticks(d4py.ProducerPE):
+    live = True
+
+    def process(self, inputs):
+        while True:
+            self.write("output", 1)
+            time.sleep(0.01)
+
+@d4py.iterative
+def same(x):
+    return x
+
+workflow = Ticks() >> same()
+"""
+KEY = Key("Workflow", "lab", "demo")
+
+
+def test_counts_are_summed_over_pes() -> None:
+    text = """# HELP d4py_items_read_total Items
+d4py_items_read_total{pe="a",instance="0"} 3
+d4py_items_read_total{pe="b } 9",instance="0"} 4
+d4py_items_written_total{pe="a",instance="0"} nonsense
+d4py_checkpoint 5
+other_total 7
+"""
+
+    assert progress(text) == {"read": 7, "checkpoint": 5}
+
+
+def test_a_run_that_goes_on_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setattr(asking, "PROGRESS", port)
+    (tmp_path / "ticks.py").write_text(ENDLESS)
+    heard: list[Key] = []
+    asker = Asker(lambda: iter([(KEY, "127.0.0.1")]), heard.append)
+    command = [sys.executable, "-m", "d4py.cli.main", "run", "ticks.py", "-q", f"--run-dir={tmp_path / 'run'}"]
+    environment = {**os.environ, "D4PY_METRICS": f"127.0.0.1:{port}"}
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment)
+    try:
+
+        def further() -> bool:
+            asker._silent.clear()
+            asker.turn()
+            return asker.known.get(KEY, {}).get("read", 0) > 3
+
+        eventually(further, "counts")
+    finally:
+        run.terminate()
+        run.wait(timeout=30)
+
+    assert heard[0] == KEY
+    assert set(asker.known[KEY]) == {"read", "written", "quarantined", "checkpoint"}
+
+
+def test_who_does_not_answer_is_asked_later_and_later() -> None:
+    asker = Asker(lambda: iter([(KEY, "127.0.0.1")]), lambda _: None)
+    waits = []
+    for _ in range(8):
+        asker.turn()
+        _, wait = asker._silent["127.0.0.1"]
+        waits.append(wait)
+        asker._silent["127.0.0.1"] = 0.0, wait
+
+    assert waits == [20, 40, 80, 160, 300, 300, 300, 300]
+    assert asker.known == {}
+
+
+def test_the_status_says_how_far_it_has_come() -> None:
+    scene = Scene(checkpoint={"volume": {"claimName": "kept"}}).settle().runs()
+    scene.progress = {"read": 5, "written": 6, "checkpoint": 2}
+
+    scene.settle()
+
+    assert scene.status["items"] == {"read": 5, "written": 6, "quarantined": 0, "outputs": 0}
+    assert scene.status["checkpoint"]["sequence"] == 2
+    assert scene.status["lastProgressTime"] == BEGIN.strftime("%Y-%m-%dT%H:%M:%SZ")
+    scene.after(10)
+    assert scene.condition("CheckpointReady") == ("True", "AsAsked")

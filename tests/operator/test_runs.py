@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workflows on a real control plane, whose pods are played by hand: what the operator makes of them."""
+
+from __future__ import annotations
+
+import pytest
+from tests.operator.hands import Hands, eventually
+
+from d4py_operator.objects import Object
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def named(things: list[Object], start: str) -> list[str]:
+    return [name for thing in things if (name := thing["metadata"]["name"]).startswith(start)]
+
+
+def test_a_run_from_apply_to_succeeded(hands: Hands) -> None:
+    hands.workflow("good", mapping="multi", parallelism={"processes": 2})
+    hands.runs("good-1")
+    hands.await_phase("good", "Running")
+    hands.ends("good-1", said={"read": 7, "written": 9, "outputs": 2})
+
+    status = hands.await_phase("good", "Succeeded")
+
+    assert status["items"] == {"read": 7, "written": 9, "quarantined": 0, "outputs": 2}
+    assert status["image"]["resolvedDigest"] == "registry.example/d4py@sha256:abc"
+    job = hands.get("Job", "good-1")
+    assert job["metadata"]["ownerReferences"][0]["name"] == "good"
+    assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_a_run_that_fails_is_tried_again_and_then_has_failed(hands: Hands) -> None:
+    hands.workflow("bad", runPolicy={"backoffLimit": 1, "backoff": {"initialSeconds": 0}})
+    hands.ends("bad-1", 3, said={"failed_pe": "stack", "error": "PE 'stack' raised"})
+    hands.ends("bad-2", 3, said={"failed_pe": "stack", "error": "PE 'stack' raised again"})
+
+    status = hands.await_phase("bad", "Failed")
+
+    assert status["reason"] == "BackoffLimit"
+    assert (status["lastAttempt"]["failedPE"], status["lastAttempt"]["exitCode"]) == ("stack", 3)
+    assert [attempt["message"] for attempt in status["history"]] == ["PE 'stack' raised"]
+
+
+def test_suspend_ends_its_pods_and_resume_begins_an_attempt(hands: Hands) -> None:
+    hands.workflow("pause")
+    hands.runs("pause-1")
+    hands.await_phase("pause", "Running")
+
+    hands.suspend("pause")
+    hands.await_phase("pause", "Suspended")
+    assert hands.there("Job", "pause-1") is None
+
+    hands.suspend("pause", False)
+    hands.ends("pause-2")
+    assert hands.await_phase("pause", "Succeeded")["attempts"] == 2
+
+
+def test_deleting_a_workflow_deletes_what_it_made(hands: Hands) -> None:
+    hands.workflow("gone", inputs={"inline": "{}"}, networkPolicy="Isolated")
+    hands.runs("gone-1")
+    hands.await_phase("gone", "Running")
+    assert len(hands.all("NetworkPolicy")) == 1
+
+    hands.delete("Workflow", "gone")
+
+    eventually(
+        lambda: not [kind for kind in ("Workflow", "Job", "Pod", "NetworkPolicy") if named(hands.all(kind), "gone")],
+        "everything to be gone",
+        within=90,
+    )
+
+
+def test_a_job_that_somebody_deletes_is_made_again_as_another_attempt(hands: Hands) -> None:
+    hands.workflow("lost", runPolicy={"backoff": {"initialSeconds": 0}})
+    hands.runs("lost-1")
+    hands.await_phase("lost", "Running")
+
+    hands.delete("Job", "lost-1")
+
+    eventually(lambda: hands.there("Job", "lost-2"), "a second attempt")
+    assert hands.status("lost")["history"][0]["reason"] == "LostMapping"
+
+
+def test_an_image_that_cannot_be_pulled_is_told(hands: Hands) -> None:
+    hands.workflow("pull", runPolicy={"startDeadlineSeconds": 3})
+    hands.waits("pull-1", "ImagePullBackOff", "Back-off pulling image")
+    eventually(lambda: hands.says("pull") == ("Starting", "ImagePull"), "the trouble to be told")
+
+    status = hands.await_phase("pull", "Failed")
+
+    assert status["reason"] == "StartDeadline"
+
+
+def test_the_deadline_ends_a_run(hands: Hands) -> None:
+    hands.workflow("late", runPolicy={"activeDeadlineSeconds": 2})
+    hands.runs("late-1")
+
+    status = hands.await_phase("late", "Failed")
+
+    assert status["reason"] == "Deadline"
+    assert hands.there("Job", "late-1") is None
+
+
+def test_a_workflow_is_deleted_after_its_time(hands: Hands) -> None:
+    hands.workflow("brief", runPolicy={"ttlSecondsAfterFinished": 1})
+    hands.ends("brief-1")
+
+    eventually(lambda: hands.there("Workflow", "brief") is None, "it to be deleted")
+
+
+def test_ranks_without_an_mpi_operator(hands: Hands) -> None:
+    hands.workflow("ranks", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2, "launcher": "Native"})
+
+    job = eventually(lambda: hands.there("Job", "ranks-1"), "the Job")
+    pods = eventually(lambda: len(found := hands.pods("ranks-1")) == 2 and found, "two pods")
+
+    assert (job["spec"]["completionMode"], job["spec"]["completions"]) == ("Indexed", 2)
+    assert job["spec"]["successPolicy"]["rules"] == [{"succeededIndexes": "0"}]
+    assert {pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"] for pod in pods} == {"0", "1"}
+    (service,) = [each for each in hands.all("Service") if each["spec"]["clusterIP"] == "None"]
+    assert pods[0]["spec"]["subdomain"] == service["metadata"]["name"]
+    secret = hands.get("Secret", service["metadata"]["name"])
+    assert sorted(secret["data"]) == ["authorized_keys", "id_rsa", "id_rsa.pub"]
+
+
+def test_ranks_with_an_mpi_operator(hands: Hands) -> None:
+    hands.workflow("job", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2})
+
+    job = eventually(lambda: hands.there("MPIJob", "job-1"), "the MPIJob")
+    assert job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] == 2
+
+    over = {"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    over |= {"lastUpdateTime": "2026-01-01T00:00:00Z", "reason": "Done", "message": "done"}
+    hands.patch("MPIJob", "job-1", {"status": {"conditions": [over], "replicaStatuses": {}}}, part="status")
+    hands.await_phase("job", "Succeeded")
+
+
+def test_a_template_gives_what_a_workflow_leaves_out(hands: Hands) -> None:
+    hands.make("Workflow", "from-it", {"templateRef": {"name": "shared"}, "args": {"b": "own"}})
+    eventually(lambda: hands.says("from-it") == ("Pending", "TemplateMissing"), "it to say what it lacks")
+
+    spec = {
+        "image": "registry.example/d4py:9",
+        "graph": {"module": "m"},
+        "mapping": "threads",
+        "args": {"a": "1", "b": "2"},
+    }
+    hands.make("WorkflowTemplate", "shared", spec)
+
+    job = eventually(lambda: hands.there("Job", "from-it-1"), "the Job")
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "registry.example/d4py:9"
+    assert "--set=a=1 --set=b=own" in container["command"][2]
+    assert hands.status("from-it")["mapping"] == "threads"
+
+
+def test_a_job_of_another_with_the_same_name_is_left_alone(hands: Hands) -> None:
+    pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "mine", "image": "x"}]}}
+    hands.make("Job", "taken-1", {"template": pod})
+    hands.workflow("taken")
+
+    eventually(lambda: hands.says("taken") == ("Pending", "Refused"), "it to be told")
+
+    assert "taken-1" in hands.status("taken")["message"]
+    assert "ownerReferences" not in hands.get("Job", "taken-1")["metadata"]
+
+
+def test_what_the_cluster_refuses_is_told_with_its_path(hands: Hands) -> None:
+    hands.workflow("odd", template={"labels": {"not a label": "x"}})
+
+    eventually(lambda: hands.says("odd") == ("Pending", "Refused"), "it to be told")
+
+    conditions = {each["type"]: each for each in hands.status("odd")["conditions"]}
+    assert conditions["Accepted"]["status"] == "False"
+    assert "spec.template.labels" in conditions["Accepted"]["message"]
+
+
+def test_events_tell_what_happens(hands: Hands) -> None:
+    made = hands.workflow("told")
+    hands.ends("told-1")
+    hands.await_phase("told", "Succeeded")
+
+    def events() -> list[str]:
+        ours = [each for each in hands.all("Event") if each["involvedObject"].get("uid") == made["metadata"]["uid"]]
+        return sorted(each["reason"] for each in ours)
+
+    eventually(lambda: {"Created", "Done"} <= set(events()), "events")
+
+
+def test_fields_of_others_stay_where_the_operator_writes(hands: Hands) -> None:
+    """Its status is applied server-side: it owns what it says, and nothing else."""
+    hands.workflow("shared")
+    hands.await_phase("shared", "Starting")
+    hands.patch("Workflow", "shared", {"metadata": {"annotations": {"team": "seismology"}}})
+    hands.ends("shared-1")
+    hands.await_phase("shared", "Succeeded")
+
+    metadata = hands.get("Workflow", "shared")["metadata"]
+
+    assert metadata["annotations"] == {"team": "seismology"}
+    applied = [each for each in metadata["managedFields"] if each["manager"] == "d4py-operator"]
+    assert [(each["operation"], each["subresource"]) for each in applied] == [("Apply", "status")]
+    assert set(applied[0]["fieldsV1"]) == {"f:status"}
