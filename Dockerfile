@@ -7,6 +7,7 @@ FROM ${BUILDER} AS build
 ARG EXTRAS=mpi
 COPY pyproject.toml README.md LICENSE /src/
 COPY platform /src/platform
+COPY operators /src/operators
 RUN python3 -m venv --without-pip /opt/d4py \
  && python3 -m pip --python /opt/d4py/bin/python install --no-cache-dir "/src[${EXTRAS}]"
 

@@ -74,7 +74,7 @@ def start(daemon: docker.DockerClient, mpi_image: str, network: str, work: Path)
 
     def call(name: str, command: list[str], **environment: str) -> Any:
         own = {key: value for key, value in RESTRICTED.items() if key not in ("network_mode", "remove")}
-        folders = [f"{work}:/work:ro", f"{work / 'keys'}:/data/.ssh:ro", f"{work / 'runs'}:/runs"]
+        folders = [f"{work}:/flow:ro", f"{work / 'keys'}:/data/.ssh:ro", f"{work / 'runs'}:/runs"]
         where = {"network": network, "hostname": name, "name": f"d4py-{name}", "volumes": folders, "init": True}
         container = daemon.containers.create(
             mpi_image, command[1:], entrypoint=command[0], environment=environment, **own, **where
@@ -99,12 +99,12 @@ def test_ranks_on_two_workers_run_a_workflow(start: Callable[..., Any]) -> None:
     for worker in [start(name, SSHD) for name in WORKERS]:
         eventually(partial(listens, worker), "an sshd to listen")
     passed_on = [word for name in ("D4PY_RANKS", "D4PY_NODES") for word in ("-x", name)]
-    words = ["d4py", "run", "/work/wf.py", "--mapping", "mpi", "--run-dir", "/runs/one"]
+    words = ["d4py", "run", "/flow/wf.py", "--mapping", "mpi", "--run-dir", "/runs/one"]
 
     launcher = start(
         "launcher",
         ["mpirun", "-np", "4", *passed_on, *words],
-        OMPI_MCA_orte_default_hostfile="/work/hosts",
+        OMPI_MCA_orte_default_hostfile="/flow/hosts",
         D4PY_RANKS="4",
         D4PY_NODES="2",
     )

@@ -20,7 +20,7 @@ def test_it_runs_a_workflow_without_any_right(daemon: docker.DockerClient, runti
     tmp_path.chmod(0o755)
 
     said = daemon.containers.run(
-        runtime, ["run", "/work/squares.py", "--mapping", "multi"], volumes=[f"{tmp_path}:/work:ro"], **RESTRICTED
+        runtime, ["run", "/flow/squares.py", "--mapping", "multi"], volumes=[f"{tmp_path}:/flow:ro"], **RESTRICTED
     )
 
     assert b"exit code 0" in said

@@ -34,6 +34,7 @@ PARAMETERS = {
 def waveforms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten minutes of three stations."""
     folder = tmp_path_factory.mktemp("waveforms")
+    folder.chmod(0o755)
     lines = ["network,station,latitude,longitude,elevation_m"]
     for number, station in enumerate("ABC"):
         values = np.random.default_rng(number).normal(0, 1000, 6000).astype(np.int32)
@@ -95,8 +96,6 @@ def outside(tmp_path: Path) -> Path:
     folder = tmp_path / "outside"
     folder.mkdir()
     folder.chmod(0o777)
-    for parent in folder.parents[:3]:
-        parent.chmod(0o755)
     return folder
 
 

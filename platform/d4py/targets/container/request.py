@@ -69,7 +69,7 @@ class Request:
         found += [_volume(text, self.workdir) for text in self.volumes]
         inputs = {name: str(Path(self.workdir, value)) for name, value in self.parameters.items() if value}
         found += [
-            Mount(path, places.get(name, path), True)
+            Mount(path, _within(places[name], path) if name in places else path, True)
             for name, path in inputs.items()
             if _is_there(path, name in places)
         ]
