@@ -43,6 +43,9 @@ def variables(run: Run) -> list[Object]:
         "D4PY_NODES": str(run.pods),
         "OMPI_MCA_plm_rsh_agent": client,  # Open MPI 4
         "PRTE_MCA_plm_ssh_agent": client,  # Open MPI 5
+        # Else they call a pod by the first part of its name, which no resolver knows.
+        "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
+        "PRTE_MCA_prte_keep_fqdn_hostnames": "true",
     }
     if _mpich(run):
         told = {name: value for name, value in told.items() if name.startswith("D4PY")}
