@@ -20,7 +20,7 @@ _CLIENT = [
 ]  # fmt: skip
 # A session knows nothing of its container's environment; mpiexec gives it to ranks, but what starts them must be found first.
 _SERVER = """mkdir -p "$HOME"
-exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o StrictModes=no -o PidFile=none \
+exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
 -o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
 """
 
