@@ -35,16 +35,17 @@ def flagship(folder: Path) -> Path:
 
 def operator(folder: Path) -> Path:
     """Return an archive of the operator, as images/operator/Dockerfile makes it."""
-    start = folder / "d4py-operator"
-    start.write_text(START.format(module="d4py_operator.main"))
-    start.chmod(0o755)
+    programs = {"d4py": "d4py.cli.main", "d4py-operator": "d4py_operator.main"}
+    for name, module in programs.items():
+        (folder / name).write_text(START.format(module=module))
+        (folder / name).chmod(0o755)
     sources = {name: folder / "sources" / name for name in ("d4py", "d4py_operator")}
     for name, root in (("d4py", "platform"), ("d4py_operator", "operators")):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / root / name, sources[name], ignore=ignored)
     archive = folder / "operator.tar"
     site = "usr/local/lib/python3.11/dist-packages"
-    files = {site: wheels(), "usr/local/bin/d4py-operator": start}
+    files = {site: wheels(), **{f"usr/local/bin/{name}": folder / name for name in programs}}
     files |= {f"{site}/{name}": path for name, path in sources.items()}
     config = {"User": "1000:1000", "Entrypoint": ["/usr/local/bin/d4py-operator"]}
     write_archive(archive, OPERATOR, layers=[plain_base()], files=files, config=config)

@@ -14,7 +14,10 @@ from tests.cluster.conftest import SCIENCE, Call, flagship
 from tests.cluster.nodes import Nodes
 from tests.kubernetes.cluster import ROOT
 
-MPI = {"mapping": "mpi", "parallelism": None, "mpi": {"ranks": 2, "launcher": "MPIJob"}}
+# Ranks of several pods share the run's folder.
+MPI = {"mapping": "mpi", "parallelism": None, "checkpoint": {"volume": {"claimName": "results", "path": "runs"}}}
+BY_OPERATOR = {**MPI, "mpi": {"ranks": 2, "launcher": "MPIJob"}}
+NATIVE = {**MPI, "mpi": {"ranks": 2, "launcher": "Native"}}
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +44,11 @@ def files(output: Path) -> dict[str, bytes]:
     return {name: data for name, data in found.items() if "/c/" in f"/{name}/"}
 
 
-@pytest.mark.parametrize("changes", [{}, MPI], ids=["multi", "mpi by the MPI Operator"])
+@pytest.mark.parametrize(("name", "changes"), [("multi", {}), ("mpi", BY_OPERATOR), ("native", NATIVE)])
 def test_the_flagship_succeeds_with_the_bits_of_a_run_here(
-    changes: dict[str, Any], cluster: Nodes, claims: dict[str, Path], stacks: dict[str, bytes], call: Call
+    name: str, changes: dict[str, Any], cluster: Nodes, claims: dict[str, Path], stacks: dict[str, bytes], call: Call
 ) -> None:
-    mapping = changes.get("mapping", "multi")
-    name = f"ambient-noise-{mapping}"
-    workflow = flagship(**changes, args={"data": "/archive", "output": f"/results/{mapping}"})
+    workflow = flagship(**changes, args={"data": "/archive", "output": f"/results/{name}"})
     workflow["metadata"]["name"] = name
     cluster.apply(workflow, namespace=SCIENCE)
 
@@ -56,6 +57,6 @@ def test_the_flagship_succeeds_with_the_bits_of_a_run_here(
     assert waited.code == 0, (
         waited.out + waited.err + cluster.kubectl("describe", "workflows.d4py.dev", name, "-n", SCIENCE)
     )
-    assert files(claims["results"] / mapping) == stacks
+    assert files(claims["results"] / name) == stacks
     shown = cluster.kubectl("get", "d4wf", name, "-n", SCIENCE).splitlines()[1].split()
-    assert shown[:3] == [name, mapping, "Succeeded"]
+    assert shown[:3] == [name, workflow["spec"]["mapping"], "Succeeded"]

@@ -90,8 +90,14 @@ class Run:
                 time.sleep(_LOOK)
 
     def _drivers(self) -> list[dict[str, Any]]:
-        """Return the pods that speak for the run, the oldest first."""
-        return self.cluster.pods(f"d4py.dev/workflow={self.name},d4py.dev/role=driver")
+        """Return the pods that speak for the run, the oldest first: where ranks start without a launcher, that of the first."""
+        return [
+            pod for pod in self.cluster.pods(f"d4py.dev/workflow={self.name}") if _speaks(pod["metadata"]["labels"])
+        ]
+
+
+def _speaks(labels: dict[str, str]) -> bool:
+    return labels.get("d4py.dev/role") == "driver" or labels.get("batch.kubernetes.io/job-completion-index") == "0"
 
 
 def find(text: str) -> Run | None:
