@@ -118,7 +118,7 @@ SUITES = (
     Suite(name="slurm", budget=900, test=270, packages=(*MPI, *SLURM)),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
-    Suite(name="cluster", budget=720, test=420, packages=NODES, builds=("kubernetes",)),
+    Suite(name="cluster", budget=720, test=480, packages=NODES, builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
     Suite(name="images", budget=360, test=180, packages=IMAGES),
     Suite(name="docs", budget=240, test=120),
