@@ -23,7 +23,12 @@ def kept() -> Iterator[dict[str, str]]:
     """Where images and layers are, for the tests of this file; all nodes see it."""
     with tempfile.TemporaryDirectory(prefix="d4py-images-", dir="/var/tmp") as folder:
         uv = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
-        yield {"XDG_CACHE_HOME": f"{folder}/cache", "XDG_DATA_HOME": f"{folder}/data", "UV_CACHE_DIR": uv, "USER": "root"}
+        yield {
+            "XDG_CACHE_HOME": f"{folder}/cache",
+            "XDG_DATA_HOME": f"{folder}/data",
+            "UV_CACHE_DIR": uv,
+            "USER": "root",
+        }
 
 
 @pytest.fixture

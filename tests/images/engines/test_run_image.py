@@ -108,8 +108,10 @@ def test_its_process_has_no_right(shared: Place, folder: Path, image: str) -> No
     assert "Read-only file system" in wrote.stdout + wrote.stderr
 
 
-@pytest.mark.parametrize(("policy", "code"), [("fail", 3), ("quarantine", 4)])
-def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("policy", "code", "told"), [("fail", 3, "a bad item"), ("quarantine", 4, "1 item in quarantine")]
+)
+def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy: str, code: int, told: str) -> None:
     command = [sys.executable, "-m", "d4py.cli.main", "run", str(folder), "--image", image, "--on-error", policy]
 
     ran = subprocess.run(
@@ -117,7 +119,7 @@ def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy
     )
 
     assert ran.returncode == code
-    assert "a bad item" in ran.stdout + ran.stderr
+    assert told in ran.stdout + ran.stderr
 
 
 def begun(shared: Place, folder: Path, image: str, run: str) -> subprocess.Popen[str]:
@@ -137,7 +139,7 @@ def test_progress_is_live_on_a_terminal(shared: Place, folder: Path, image: str)
     """The container has a terminal where this process has one, and the size of it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    words = ["run", folder, "--image", image, "--set", "n=30", "--set", "pause=0.05"]
+    words = ["run", folder, "--image", image, "--set", "n=100", "--set", "pause=0.05"]
     process = subprocess.Popen(
         [sys.executable, "-m", "d4py.cli.main", *map(str, words)],
         env={**shared.variables, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs,
