@@ -195,13 +195,9 @@ class Operator:
     # --- health
 
     def unwell(self) -> str:
-        """Return what is wrong with this process; nothing where it lives."""
+        """Return what another start of this process would mend; nothing where it lives. That the cluster does not answer is no such thing."""
         dead = [informer.name for informer in self._informers if not informer.is_alive()]
-        if dead:
-            return f"{dead[0]} has ended"
-        if self.lease.held.is_set() and not self.lease.fresh:
-            return "the lease was not renewed in time"
-        return ""
+        return f"{dead[0]} has ended" if dead else ""
 
     def unready(self) -> str:
         """Return why it is not ready; nothing where it is, be it as the one that waits."""

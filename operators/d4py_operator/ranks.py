@@ -20,7 +20,7 @@ _CLIENT = [
 ]  # fmt: skip
 # A session knows nothing of its container's environment; mpiexec gives it to ranks, but what starts them must be found first.
 _SERVER = """mkdir -p "$HOME"
-exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o StrictModes=no -o PidFile=none \
+exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
 -o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
 """
 
@@ -43,6 +43,9 @@ def variables(run: Run) -> list[Object]:
         "D4PY_NODES": str(run.pods),
         "OMPI_MCA_plm_rsh_agent": client,  # Open MPI 4
         "PRTE_MCA_plm_ssh_agent": client,  # Open MPI 5
+        # Else they call a pod by the first part of its name, which no resolver knows.
+        "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
+        "PRTE_MCA_prte_keep_fqdn_hostnames": "true",
     }
     if _mpich(run):
         told = {name: value for name, value in told.items() if name.startswith("D4PY")}

@@ -167,7 +167,7 @@ def test_a_name_that_no_image_has(shared: Place, write: Write, name: str) -> Non
 def test_no_room_on_the_disk(shared: Place, write: Write, small_disk: Path) -> None:
     """At the layers, at the export: exit code 3, and what is there is what was there."""
     full = shared.build(write(), code=3, XDG_CACHE_HOME=str(small_disk))
-    assert "No space left on device. Make room, or choose another shared." in full.stderr
+    assert "No space left on device. Make room, or choose another place." in full.stderr
 
     shared.build(write(), "-t", "small:1")
     for form in ("dir", "docker-archive", "oci"):

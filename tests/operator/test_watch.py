@@ -72,6 +72,7 @@ def test_a_watch_that_breaks_off_goes_on_where_it_was(hands: Hands, informer: In
     hands.workflow("before")
     eventually(lambda: "before" in names(store), "the first")
 
+    eventually(lambda: informer._response is not None, "the watch to be open")
     informer._response.shutdown()
     hands.workflow("after")
 

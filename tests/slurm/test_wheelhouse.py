@@ -110,12 +110,17 @@ def test_the_profile_may_have_it_on_the_disk_of_each_node(
     eventually(lambda: state(call, run)["status"] in OVER, "the run", within=150)
     logs = call(["logs", run]).out
 
+    def left_on(node: int) -> bool:
+        inside = f"--mount=/proc/{cluster.processes[f'slurmd.n{node}'].pid}/ns/mnt"
+        return "d4py-" in subprocess.check_output(["nsenter", inside, "ls", "/dev/shm"], text=True)
+
     assert state(call, run)["status"] == "done", logs
     assert f"; /dev/shm/d4py-{run.removeprefix('slurm://')} on n" in logs
     assert not (folder / "state/d4py/runs" / run.removeprefix("slurm://") / "venv").exists()
-    for number in range(1, cluster.nodes + 1):
-        inside = ["nsenter", f"--mount=/proc/{cluster.processes[f'slurmd.n{number}'].pid}/ns/mnt", "ls", "/dev/shm"]
-        assert "d4py-" not in subprocess.check_output(inside, text=True)
+    eventually(
+        lambda: not any(left_on(number) for number in range(1, cluster.nodes + 1)),
+        "the job to clear the disks of its nodes",
+    )
 
 
 @pytest.mark.parametrize(

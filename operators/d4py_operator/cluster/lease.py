@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several operators acts: the one that holds a Lease and renews it. Who cannot renew it stops before another may take it."""
+"""Which of several operators acts: the one that holds a Lease and renews it. Who is late in renewing it does nothing until it has, and ends when another has taken it."""
 
 from __future__ import annotations
 
@@ -52,15 +52,17 @@ class Lease:
         return self.held.is_set() and self._clock() - self._renewed < self._seconds * 2 / 3
 
     def keep(self, ending: threading.Event) -> None:
-        """Take it when it is free and renew it, until it is lost or this process ends."""
+        """Take it when it is free and renew it, until another has it or this process ends."""
+        was_late = False
         while not ending.is_set() and not self.lost.is_set():
             try:
                 self._turn()
             except ClusterError as error:
                 log.warning("lease: %s", error)
-            if self.held.is_set() and not self.fresh:
-                log.error("lease: it could not be renewed in time; this operator stops")
-                self.lost.set()
+            late = self.held.is_set() and not self.fresh
+            if late and not was_late:
+                log.warning("lease: it was not renewed in time; nothing is done until it is")
+            was_late = late
             ending.wait(self.every)
 
     def _turn(self) -> None:
