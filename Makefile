@@ -10,7 +10,7 @@ BIN := .venv/bin
 OUTPUT ?= demo
 CORES = $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: help setup demo test check format bench bench-faults explore faults clean
+.PHONY: help setup demo test test-long check format bench bench-faults explore faults clean
 
 help:  ## list the commands (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ demo:  ## a real day of ambient noise, fetched and correlated on all cores (OUTP
 
 test: setup  ## run every suite (SUITE="unit errors" for some, ARGS for pytest)
 	@$(BIN)/python scripts/suites.py $(SUITE) -- $(ARGS)
+
+test-long: setup  ## what is too long for every day: other MPIs, every wrong launcher; writes bench/long.md
+	@$(BIN)/python scripts/long.py $(SUITE) -- $(ARGS)
 
 check: setup  ## format, lint, strict types, import rules
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

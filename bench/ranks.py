@@ -12,6 +12,24 @@ from bench.peers import STREAM
 LOOP = Contestant(system=PLAIN)
 
 
+PAIRS = Case(
+    key="mpi-pairs",
+    title="An hour of 64 stations correlated by all pairs, on 4 ranks of an MPI job",
+    workload="pairs",
+    items=2_016,
+    tiny=28,
+    unit="pairs/s",
+    against="share",
+    contestants=(
+        LOOP,
+        Contestant(system=STREAM, mapping="mpi", processes=4),
+        Contestant(system=OURS, mapping="mpi", processes=4, label="dispel4py's file unchanged", unchanged=True),
+        Contestant(system=OURS, mapping="mpi", processes=4, style="pairs"),
+        Contestant(system=OURS, mapping="mpi", processes=4, style="tiles"),
+    ),
+)
+
+
 def on_ranks(chain: Case, keyed: Case, arrays: Case, latency: Case) -> tuple[Case, ...]:
     """Return these cases on ranks."""
     bare = Contestant(system=PLAIN, mapping="mpi", processes=2, label="bare mpi4py")
@@ -20,6 +38,7 @@ def on_ranks(chain: Case, keyed: Case, arrays: Case, latency: Case) -> tuple[Cas
         _on_ranks(keyed, 4, LOOP, Goal(figure="over stream-d4py", must=5)),
         _on_ranks(arrays, 2, bare, Goal(figure="over stream-d4py", must=2), Goal(figure="share", must=0.6)),
         _on_ranks(latency, 2, latency.contestants[0]),
+        PAIRS,
     )
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the test suites one after another, each within its budget, and sum up: suites.py [SUITE ...] [-- PYTEST ARGUMENT ...].
 
-Every suite runs, whatever the one before it did. The exit code is 1 if one failed, 2 if a name is unknown.
+Every suite runs but the long ones, whatever the one before it did. The exit code is 1 if one failed, 2 if a name is unknown.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -39,6 +40,9 @@ class Suite:
     packages: tuple[str, ...] = ()  # of Debian, that it needs
     builds: tuple[str, ...] = ()  # programs of others that it needs: scripts/NAME/build makes them
     ranks: int = 0  # of an MPI job that its tests run in, the first of them; the others serve
+    mpi: str = ""  # which wheel's; else the system's
+    tests: str = ""  # the folder, where it is another's
+    long: bool = False  # for `make test-long` only
 
     @property
     def program(self) -> tuple[str, ...]:
@@ -50,7 +54,19 @@ class Suite:
     @property
     def folder(self) -> Path:
         """Where its tests are."""
-        return ROOT / "tests" / self.name.replace("-", "_")
+        return ROOT / "tests" / (self.tests or self.name.replace("-", "_"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that it runs with."""
+        if not self.mpi:
+            return {**os.environ, **OPEN_MPI}
+        sys.path.insert(0, str(ROOT))
+        from tests.mpi.installed import installed
+
+        mpi = installed(self.mpi)
+        path = os.pathsep.join([str(Path(mpi.mpiexec).parent), os.environ["PATH"]])
+        return {**os.environ, **OPEN_MPI, "PATH": path, "MPI4PY_LIBMPI": str(mpi.library)}
 
 
 MPI = ("openmpi-bin", "libopenmpi3")
@@ -63,6 +79,18 @@ SLURM = (
     "iproute2",
     "iptables",
     "libpmix-dev",
+    "openssh-client",
+    "openssh-server",
+    "tcsh",
+)
+ACCOUNTING = ("slurmdbd", "mariadb-server")
+IMAGES = (
+    "mmdebstrap",
+    "charliecloud",
+    "docker.io",  # and with it containerd
+    "docker-registry",
+    "openssh-client",
+    "openssl",
 )
 NODES = (
     "openssl",
@@ -87,16 +115,20 @@ SUITES = (
     Suite(name="compat", budget=180, test=60),
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
-    Suite(name="slurm", budget=480, test=270, packages=(*MPI, *SLURM)),
+    Suite(name="slurm", budget=900, test=270, packages=(*MPI, *SLURM)),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
-    Suite(name="cluster", budget=720, test=420, packages=NODES, builds=("kubernetes",)),
+    Suite(name="cluster", budget=720, test=480, packages=NODES, builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
-    Suite(name="images", budget=360, test=180, packages=("mmdebstrap", "charliecloud")),
+    Suite(name="images", budget=360, test=180, packages=IMAGES),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),
     Suite(name="bench-smoke", budget=240, test=120),
+    Suite(name="mpi-contract-openmpi", budget=900, test=120, ranks=9, mpi="openmpi", tests="mpi_contract", long=True),
+    Suite(name="mpi-contract-mpich", budget=900, test=120, ranks=9, mpi="mpich", tests="mpi_contract", long=True),
+    Suite(name="compat-mpi", budget=900, test=90, packages=MPI, long=True),
+    Suite(name="slurm-long", budget=1200, test=240, packages=(*MPI, *SLURM, *ACCOUNTING), long=True),
 )
 
 
@@ -111,6 +143,7 @@ class Outcome:
     seconds: float = 0.0
     trouble: str = ""  # why it failed, where no test says so
     names: list[str] = field(default_factory=list)  # of the tests that failed
+    cells: list[tuple[str, ...]] = field(default_factory=list)  # of tables: title, row, column, what it came to
 
     @property
     def green(self) -> bool:
@@ -159,7 +192,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"suites: there is no suite {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
         return 2
-    chosen = [known[name] for name in wanted or known]
+    chosen = [known[name] for name in wanted] or [suite for suite in SUITES if not suite.long]
     with closing(Builds(dict.fromkeys(name for suite in chosen for name in suite.builds))) as builds:
         outcomes = [run(suite, extra, builds) for suite in chosen]
     print_summary(outcomes)
@@ -185,10 +218,11 @@ def run(suite: Suite, extra: list[str], builds: Builds | None = None) -> Outcome
         report = Path(scratch) / "report.xml"
         command = [
             *(*suite.program, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
+            *("-o", "junit_family=xunit1"),  # for the properties of tests
             *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
         ]
         begin = time.monotonic()
-        code = in_time(command, suite.budget)
+        code = in_time(command, suite.budget, suite.environment)
         outcome.seconds = time.monotonic() - begin
         count(report, outcome)
     if code is None:
@@ -200,10 +234,10 @@ def run(suite: Suite, extra: list[str], builds: Builds | None = None) -> Outcome
     return outcome
 
 
-def in_time(command: list[str], budget: int) -> int | None:
+def in_time(command: list[str], budget: int, environment: dict[str, str]) -> int | None:
     """Return the command's exit code, or None when it was not done in time: then it prints its stacks and is ended."""
     with heeded():
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, env={**os.environ, **OPEN_MPI})
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, env=environment)
     try:
         return process.wait(timeout=budget)
     except subprocess.TimeoutExpired:
@@ -246,6 +280,9 @@ def count(report: Path, outcome: Outcome) -> None:
         return
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case}
+        for cell in case.iterfind("properties/property[@name='cell']"):
+            *place, told = json.loads(cell.get("value", ""))
+            outcome.cells.append((*place, f"**fails** ({told})" if kinds & {"failure", "error"} else told))
         if kinds & {"failure", "error"}:
             outcome.failed += 1
             outcome.names.append(f"{case.get('classname')}::{case.get('name')}")
@@ -261,9 +298,9 @@ def print_summary(outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         for name in outcome.names:
             print(f"failed: {name}")
-    print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'budget':>8}")
+    print(f"\n{'suite':<22}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'budget':>8}")
     for outcome in outcomes:
-        row = f"{outcome.suite.name:<14}{outcome.passed:>8}{outcome.failed:>8}{outcome.skipped:>9}"
+        row = f"{outcome.suite.name:<22}{outcome.passed:>8}{outcome.failed:>8}{outcome.skipped:>9}"
         print(f"{row}{outcome.seconds:>9.1f}{outcome.suite.budget:>8}  {outcome.trouble}".rstrip())
     print(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all\n")
     passed = sum(outcome.passed for outcome in outcomes)

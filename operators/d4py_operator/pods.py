@@ -82,6 +82,7 @@ def environment(run: Run) -> list[Object]:
     ours = {
         "HOME": HOME,
         "PYTHONUNBUFFERED": "1",
+        "D4PY_LOGS": "stdout",
         "D4PY_TERMINATION_LOG": "/dev/termination-log",
         "D4PY_METRICS": f"0.0.0.0:{PROGRESS}",
         **({"D4PY_SECRETS": " ".join(secret)} if secret else {}),

@@ -66,6 +66,10 @@ class ParameterError(D4pyError, ValueError):
     """A parameter is unknown or its value does not fit its annotation."""
 
 
+class ResourceError(D4pyError, ValueError):
+    """What is asked for a PE cannot be had, or is not said as it must be."""
+
+
 class InputError(D4pyError, ValueError):
     """Input data given for a run cannot be used."""
 
@@ -115,6 +119,12 @@ class DiskError(D4pyError, OSError):
     def reason(self) -> str:
         """The whole, as part of a sentence."""
         return str(self).rstrip(".")
+
+
+class CutOff(D4pyError, RuntimeError):
+    """A run was ended from outside. It stands at its last checkpoint."""
+
+    exit_code = 5
 
 
 class ConnectorError(D4pyError, OSError):

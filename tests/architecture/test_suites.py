@@ -17,6 +17,12 @@ def test_it(): assert signal.SIG_IGN not in map(signal.getsignal, (signal.SIGINT
 """
 CRASH = "import os, signal\ndef test_it(): os.kill(os.getpid(), signal.SIGSEGV)\n"
 HANG = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ndef test_it(): signal.pause()\n"
+CELLS = """import json
+def test_good(record_property): record_property("cell", json.dumps(["Ways", "row", "one", "8 ranks"]))
+def test_bad(record_property):
+    record_property("cell", json.dumps(["Ways", "bad", "one", "1 rank"]))
+    assert 1 == 2
+"""
 
 
 @pytest.fixture
@@ -115,6 +121,28 @@ def test_choosing_tests_that_do_not_exist_is_no_success(suites: Any, tmp_path: P
     write(tmp_path, "green", GREEN)
 
     assert suites.main(["green", "--", "-k", "nothing"]) == 1
+
+
+def test_a_long_suite_runs_only_where_it_is_named(suites: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "green", GREEN)
+    write(tmp_path, "long", RED)
+    known = tuple(suites.Suite(name=name, budget=30, test=20, long=name == "long") for name in ("green", "long"))
+    monkeypatch.setattr(suites, "SUITES", known)
+
+    assert (suites.main([]), suites.main(["long"])) == (0, 1)
+
+
+def test_what_long_suites_came_to_is_a_report(suites: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "long", CELLS)
+    known = tuple(suites.Suite(name=name, budget=30, test=20, long=name == "long") for name in ("green", "long"))
+    monkeypatch.setattr(suites, "SUITES", known)
+    long = importlib.import_module("long")
+    monkeypatch.setattr(long, "TABLE", tmp_path / "long.md")
+
+    assert long.main([]) == 1
+    report = (tmp_path / "long.md").read_text()
+    assert "| long | 1 | 1 |" in report
+    assert report.endswith("\n## Ways\n\n| | one |\n| --- | --- |\n| row | 8 ranks |\n| bad | **fails** (1 rank) |\n")
 
 
 def test_an_unknown_suite_is_named(suites: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,13 +24,15 @@ def numbers(n: int = 50, gate: str = ""):
             time.sleep(0.05)
         yield number
 
-@d4py.iterative
-def square(x: int) -> int:
-    if x == 1000:
-        raise ValueError("a thousand")
-    return x * x
+class Square(d4py.IterativePE):
+    def _process(self, x):
+        if x == 1000:
+            raise ValueError("a thousand")
+        if x == 7:
+            self.log("seven")
+        return x * x
 
-workflow = numbers() >> square()
+workflow = numbers() >> Square()
 """
 VALUES = f"""
 image: {OPERATOR}
@@ -66,6 +68,7 @@ def test_logs_are_followed_and_outputs_come_back(sent: Callable[..., str], call:
 
     followed = call("logs", "-f", run)
     assert "exit code 0: run" in followed.out
+    assert call("logs", run, "Square").out.rstrip().endswith(" seven")
     assert call("wait", run).code == 0
     assert values_of(call("outputs", run, "-o", "json").out) == [number * number for number in range(50)]
 

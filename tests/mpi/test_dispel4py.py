@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.compat.programmes import ITERATIONS, read, unpacked
-from tests.mpi.conftest import SOURCE_ROOT, Mpi
+from tests.mpi.installed import SOURCE_ROOT, Mpi
 
 RECORD = json.loads((Path(__file__).parents[1] / "compat" / "record.json").read_text())["programs"]
 SOME = ("group_by_stateful", "grouping_onetoall", "large_teecopy", "pipeline_composite", "split_merge")

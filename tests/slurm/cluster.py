@@ -71,6 +71,8 @@ class Cluster:
         self.root.chmod(0o755)
         (self.root / "state").mkdir()
         self._write_conf(self.root)
+        self.small.mkdir()
+        self.resize("1m", "-t", "tmpfs", "small")  # before there are nodes, that all see the same
         key = self.root / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
@@ -79,11 +81,26 @@ class Cluster:
         self._start("munged", *munge, *files, f"--seed-file={self.root}/munge.seed")
         self._await((self.root / "munge.sock").exists, "munge")
         self._network()
+        self.prepare()
         self._start("slurmctld", "slurmctld", "-D", "-c", "-f", str(self.root / "slurm.conf"))
         self._await(self._answers, "slurmctld")
         for number in self._numbers:
             self.start_node(number)
         self._await(lambda: self.states() == ["idle"] * self.nodes, "all nodes to be idle")
+
+    def prepare(self) -> None:
+        """Start what the controller needs; here nothing."""
+
+    @property
+    def small(self) -> Path:
+        """A disk that soon is full, the same on all nodes."""
+        return self.root / "small"
+
+    def resize(self, size: str, *words: str) -> None:
+        """Give the small disk another size."""
+        subprocess.run(
+            ["mount", "-o", f"{'' if words else 'remount,'}size={size}", *words, str(self.small)], check=True
+        )
 
     def start_node(self, number: int) -> None:
         """Start a node."""
@@ -121,6 +138,7 @@ class Cluster:
             process.kill()
             process.wait()
         self.processes.clear()
+        subprocess.run(["umount", str(self.small)], capture_output=True, check=False)
         self._no_network()
 
     def states(self) -> list[str]:
@@ -134,13 +152,17 @@ class Cluster:
         assert ran.returncode == 0 or not check, ran.stderr
         return ran.stdout
 
-    def _write_conf(self, folder: Path) -> None:
+    @property
+    def conf(self) -> str:
+        """What slurm.conf says."""
         line = "NodeName=n{0} NodeHostname=n{0} NodeAddr={1}.{2} Port=17000 CPUs=4 RealMemory=4000 State=UNKNOWN"
         nodes = "\n".join(line.format(number, NET, 10 + number) for number in self._numbers)
-        text = CONF.format(
+        return CONF.format(
             host=self.host, net=NET, port=PORT, root=self.root, nodes=nodes, number=self.nodes, aside=self.nodes + 1
         )
-        (folder / "slurm.conf").write_text(text)
+
+    def _write_conf(self, folder: Path) -> None:
+        (folder / "slurm.conf").write_text(self.conf)
         (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
 
     def _network(self) -> None:

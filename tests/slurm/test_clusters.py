@@ -12,7 +12,7 @@ from tests.slurm.conftest import SOURCE_ROOT, WORKFLOW
 
 PLAYED = {
     "sbatch": 'case "$*" in *--test-only*) ;; *) echo "7;cm2";; esac',
-    "squeue": 'case "$*" in *--jobs=7*--clusters=cm2*) echo "CLUSTER: cm2"; echo "PENDING|Priority";; esac',
+    "squeue": 'case "$*" in *--jobs=7*--clusters=cm2*) echo "CLUSTER: cm2"; echo "7|PENDING|Priority";; esac',
     "scancel": 'echo "$*" >>cancelled',
 }
 

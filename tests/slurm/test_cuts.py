@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import ANSWER, Call, eventually
-from tests.slurm.test_runs import outputs, state
+from tests.slurm.test_runs import done, outputs, state
 
 MINE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "dependent"\nmargin = 40\n'
 CUTS = 20
@@ -37,7 +37,7 @@ def test_a_job_whose_time_is_over_goes_on_in_the_next(call: Call, here: Path) ->
     eventually((folder / "job" / "ids").exists, "Slurm to say that the time is nearly over")
     gate.touch()
 
-    assert call(["wait", run]).code == 0
+    done(call, run)
     assert state(call, run)["generation"] == 2
     assert outputs(call, run) == ANSWER
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from tests.slurm.conftest import ANSWER, Cut, eventually
-from tests.slurm.test_runs import outputs, state
+from tests.slurm.test_runs import done, outputs, state
 
 
 def test_a_job_whose_time_is_over_is_requeued_and_goes_on(cut: Cut) -> None:
@@ -16,7 +16,7 @@ def test_a_job_whose_time_is_over_is_requeued_and_goes_on(cut: Cut) -> None:
     eventually(lambda: int(str(state(call, run)["generation"])) >= 2, "it to go on", within=240)
     (here / "gate").touch()
 
-    assert call(["wait", run]).code == 0
+    done(call, run)
     assert outputs(call, run) == ANSWER
     assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1
     assert not (folder / "job" / "ids").exists()

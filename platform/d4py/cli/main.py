@@ -116,6 +116,10 @@ def dispatch(argv: list[str]) -> int:
     if not argv:
         print(overview(), file=sys.stderr)
         return UsageError.exit_code
+    if argv[0].startswith("@"):
+        from d4py.cli.far import answer
+
+        return answer(argv[0])
     name, rest = argv[0], argv[1:]
     if name in ("-h", "--help"):
         name = "help"
@@ -138,6 +142,12 @@ def dispatch(argv: list[str]) -> int:
         args = parser_of(name, command).parse_args(rest)
     except SystemExit as end:  # --help
         return int(end.code or 0)
+    if "://" in (getattr(args, "run", None) or "") or (name == "list" and args.host):
+        from d4py.cli import far
+
+        place = far.place_of(args)
+        if place is not None:
+            return far.forward(name, command, args, place)
     from d4py.cli.stdout import Stdout
 
     elsewhere = str(getattr(args, "run", "")).startswith("kubernetes://")

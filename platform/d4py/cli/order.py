@@ -35,7 +35,8 @@ def add_kubernetes(parser: Parser) -> None:
     group.add_argument(
         "--image",
         metavar="IMAGE",
-        help="with what the workflow needs (default: d4py's own); WORKFLOW may be a module in it",
+        help="with what the workflow needs (default: d4py's own), WORKFLOW may be a module in it; "
+        "with --slurm --env image: which was built (default: the workflow's)",
     )
     group.add_argument(
         "--values", metavar="FILE", help="YAML with fields of the workflow's spec: volumes, resources ..."

@@ -8,11 +8,14 @@ from itertools import islice
 
 from d4py.cli.delivery import checked
 from d4py.cli.parser import Namespace, Parser, add_format, add_run, whole
+from d4py.cli.staging import give_back
 from d4py.cli.table import number_of
 from d4py.cli.values import json_line, line
+from d4py.connectors.uri import is_uri
 from d4py.errors import UsageError, did_you_mean, listed
 from d4py.runs import find
 from d4py.runs.outputs import Outputs, write_lines
+from d4py.runs.sweep import Sweep
 
 ABOUT = "Print the outputs of a run that no PE reads, as far as they are committed."
 
@@ -31,6 +34,8 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Print the outputs."""
     folder = find(args.run)
+    if isinstance(folder, Sweep):
+        return of_sweep(folder, args)
     outputs = Outputs(folder)
     known = dict.fromkeys(instance.pe for instance in folder.plan().instances)
     if args.pe is not None and args.pe not in known:
@@ -40,6 +45,9 @@ def call(args: Namespace) -> int:
             raise UsageError(
                 "--output writes all outputs.", hint="Leave out --pe and --limit, or print with -o json > FILE."
             )
+        if is_uri(args.output):
+            print(f"{number_of(give_back(folder, args.output), 'output')} in {args.output}")
+            return 0
         path = checked(args.output)
         args.stdout.give_back()
         number = write_lines(outputs, path)
@@ -48,4 +56,23 @@ def call(args: Namespace) -> int:
     show = json_line if args.format == "json" else line
     for entry in islice((entry for entry in outputs if args.pe in (None, entry.pe)), args.limit):
         print(show(entry))
+    return 0
+
+
+def of_sweep(sweep: Sweep, args: Namespace) -> int:
+    """Print the outputs of all members, as far as they have any, each with the number of its member."""
+    if args.output is not None:
+        raise UsageError(
+            f"--output writes the outputs of one run; {sweep.path.name!r} is a sweep of {len(sweep.members)}.",
+            hint=f"Name one of them: {sweep.path.name}/0, or print with -o json > FILE.",
+        )
+    entries = (
+        (member.number, entry)
+        for member in sweep.members
+        if (member.folder.path / "plan.json").exists()
+        for entry in Outputs(member.folder)
+        if args.pe in (None, entry.pe)
+    )
+    for number, entry in islice(entries, args.limit):
+        print(json_line(entry, member=number) if args.format == "json" else f"{number}/{line(entry)}")
     return 0

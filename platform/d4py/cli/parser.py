@@ -79,8 +79,10 @@ def port(text: str) -> int:
 
 
 def run_id(text: str) -> str:
-    """Read the id of a run, which is also the name of its folder."""
-    if not text.isascii() or not all(letter.isalnum() or letter in "-_." for letter in text) or not text[:1].isalnum():
+    """Read the id of a run, which is also the name of its folder; that of a member of a sweep ends in /NUMBER."""
+    sweep, slash, member = text.partition("/")
+    letters = sweep.isascii() and all(letter.isalnum() or letter in "-_." for letter in sweep)
+    if not letters or not sweep[:1].isalnum() or (slash and not (member.isascii() and member.isdigit())):
         raise argparse.ArgumentTypeError(f"{text!r} is not an id: letters, digits, and -_. after the first")
     return text
 
@@ -91,6 +93,61 @@ def pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     return name, value
+
+
+def written(parser: Parser, args: Namespace) -> list[str]:
+    """Return words that are read as these arguments."""
+    options, rest = [], []
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        values = value if isinstance(value, list) else [value]
+        if not action.option_strings:
+            rest += [str(one) for one in values if one is not None]
+        elif action.nargs == 0:
+            options += [action.option_strings[-1]] if value is True else []
+        elif value != action.default:
+            options += [f"{action.option_strings[-1]}={spelled(one)}" for one in values]
+    return [*options, "--", *rest] if rest else options
+
+
+def spelled(value: object) -> str:
+    """Return what `pair`, `resource` or `axis` reads as this value; of any other its text."""
+    import csv
+    import io
+
+    match value:
+        case (name, tuple(values)):
+            row = io.StringIO()
+            csv.writer(row, lineterminator="").writerow(values)
+            return f"{name}={row.getvalue()}"
+        case (pe, name, text):
+            return f"{pe}.{name}={text}"
+        case (name, text):
+            return f"{name}={text}"
+    return str(value)
+
+
+def resource(text: str) -> tuple[str, str, str]:
+    """Read `PE.name=value`."""
+    full, value = pair(text)
+    pe, dot, name = full.rpartition(".")
+    if not dot or not pe:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form PE.name=value, such as correlate.threads=4")
+    return pe, name, value
+
+
+def axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read `name=a,b,c`. A value with a comma in it is put in double quotes, as in CSV."""
+    import csv
+
+    name, values = pair(text)
+    try:
+        (row,) = csv.reader([values], strict=True)
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f'the values of {name} cannot be read ({error}): name=a,"b,c"') from None
+    if len(set(row)) < len(row):
+        raise argparse.ArgumentTypeError(f"{name} is to have a value twice")
+    return name, tuple(row) or ("",)
 
 
 def add_run(parser: Parser) -> None:

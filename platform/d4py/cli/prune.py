@@ -10,7 +10,7 @@ from itertools import islice
 from d4py.cli.parser import Namespace, Parser, whole
 from d4py.cli.table import number_of
 from d4py.errors import UsageError
-from d4py.runs import Folder, Status, find, home
+from d4py.runs import Folder, Status, find, home, opened
 from d4py.runs.listing import listed_runs
 from d4py.runs.pruning import age, goes_on, prune, size
 
@@ -53,7 +53,7 @@ def call(args: Namespace) -> int:
 def chosen(args: Namespace) -> Iterator[Folder]:
     """Yield what the rules choose, newest first."""
     for entry in islice(listed_runs(), args.keep or 0, None):
-        folder = Folder(home() / entry.name)
+        folder = opened(home() / entry.name)
         if args.status is not None and (entry.state is None or entry.state.status != args.status):
             continue
         if args.older is not None and age(folder) < args.older:

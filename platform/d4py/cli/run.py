@@ -23,6 +23,7 @@ def options(parser: Parser) -> None:
     add_inputs(parser)
     add_course(parser)
     add_report(parser)
+    add_image(parser)
     parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
 
 
@@ -70,14 +71,31 @@ def add_report(parser: Parser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
+def add_image(parser: Parser) -> None:
+    """Take an image to do it in, and what its container sees."""
+    parser.add_argument(
+        "--image", metavar="NAME", help="do it in a container of this image, by the container engine of this machine"
+    )
+    parser.add_argument(
+        "--volume",
+        metavar="PATH[:ro]",
+        action="append",
+        default=[],
+        help="a folder that the container sees besides this one, the run's and those of parameters",
+    )
+
+
 def call(args: Namespace) -> int:
     """Run the workflow."""
     from d4py import mappings
+    from d4py.cli.containing import contained
     from d4py.cli.ending import ended
     from d4py.cli.progress import known
     from d4py.cli.watching import Watching
     from d4py.runs import home, new_id
 
+    if args.image is not None:
+        return contained(args)
     workflow = begun(args)
     mapping, processes = mapping_of(args, workflow)
     inputs = inputs_of(args)

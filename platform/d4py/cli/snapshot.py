@@ -7,6 +7,7 @@ from d4py.cli.asking import add_patience, asked, epoch_of
 from d4py.cli.parser import Namespace, Parser, add_run
 from d4py.errors import StateError
 from d4py.runs import find
+from d4py.runs.sweep import Sweep
 
 ABOUT = "Make a checkpoint now. The run goes on."
 _NONE = "This run takes no checkpoints"
@@ -21,6 +22,8 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Ask, and say what came of it."""
     folder = find(args.run)
+    if isinstance(folder, Sweep):
+        folder.description()  # says that it has no checkpoints of its own
     for warning in folder.state().warnings:
         if warning.startswith(_NONE):
             raise StateError(warning, hint="Then run it anew.")

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d4py.cli.members import add_sweep
 from d4py.cli.order import add_kubernetes
 from d4py.cli.parser import run_id, whole
 from d4py.cli.run import add_course
 from d4py.cli.workflow import add_inputs, add_mapping, add_workflow
-from d4py.errors import UsageError
+from d4py.errors import LoadError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from d4py.cli.parser import Namespace, Parser
+    from d4py.graph.load import Workflow
     from d4py.runs import Folder
+    from d4py.targets.slurm.container import Container
 
 ABOUT = "Start a run in the background, here or on a cluster, and print its id. See how it does with d4py status, logs -f and wait."
-_KUBERNETES = ("namespace", "image", "values")
+_KUBERNETES = ("namespace", "values")
+_SLURM = ("profile", "host", "env", "sweep", "at_once")
 _NUMBERS = {
     "nodes": "how many nodes (default: 1)",
     "ntasks-per-node": "ranks on each (default: the profile's, else 1)",
@@ -56,6 +62,14 @@ def add_slurm(parser: Parser) -> None:
     group = parser.add_argument_group("on a cluster under Slurm")
     group.add_argument("--slurm", action="store_true", help="send it to Slurm, on the mapping mpi if none is named")
     group.add_argument("--profile", metavar="NAME", help="the site: see d4py profile list (default: generic)")
+    group.add_argument("--host", metavar="LOGIN", help="the login node of the cluster, by ssh (default: this machine)")
+    group.add_argument(
+        "--env",
+        choices=("host", "wheelhouse", "image"),
+        help="packages: installed there, wheels that go along, or an image that was built (see docs/hpc.md)",
+    )
+    group.add_argument("--received", action="store_true", help=argparse.SUPPRESS)  # what --host sends is on stdin
+    add_sweep(group)
     for name, about in _NUMBERS.items():
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
     for name, about in _WORDS.items():
@@ -64,7 +78,9 @@ def add_slurm(parser: Parser) -> None:
 
 def call(args: Namespace) -> int:
     """Start the run."""
+    from d4py.cli.staging import give_back
     from d4py.cli.summary import run_name
+    from d4py.connectors.uri import is_uri
     from d4py.runs import home, new_id
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
@@ -72,8 +88,13 @@ def call(args: Namespace) -> int:
     if args.kubernetes:
         return to_kubernetes(args)
     name = args.run_id or new_id()
+    if args.slurm and args.host:
+        from d4py.cli import far
+
+        return far.submit(sys.modules[__name__], args, name)
     path = Path(args.run_dir).absolute() if args.run_dir else home() / name
-    folder = to_slurm(args, name, path) if args.slurm else here(args, name, path)
+    send = received if args.received else to_slurm if args.slurm else here
+    folder = send(args, name, path)
     if folder is None:
         return 0
     print(("slurm://" if args.slurm else "") + run_name(folder.path, name), flush=True)
@@ -83,7 +104,10 @@ def call(args: Namespace) -> int:
         follow(folder, [])
     if args.wait or args.follow:
         state = until(folder, lambda state: state.status.over, look=look_at(folder))
-        return 5 if state is None or state.exit_code is None else state.exit_code
+        code = 5 if state is None or state.exit_code is None else state.exit_code
+        if args.slurm and code in (0, 4) and is_uri(args.output):
+            give_back(folder, args.output)
+        return code
     return 0
 
 
@@ -91,26 +115,54 @@ def here(args: Namespace, name: str, path: Path) -> Folder:
     """Start it on this machine."""
     from d4py.targets import local
 
-    refuse(args, ("profile", *_fields()), "Add --slurm.")
-    refuse(args, ("dry_run",), "Add --slurm or --kubernetes.")
+    refuse(args, (*_SLURM, *_fields()), "Add --slurm.")
+    refuse(args, ("dry_run", "image"), "Add --slurm or --kubernetes.")
     refuse(args, _KUBERNETES, "Add --kubernetes.")
     mapping = [] if args.mapping is None else [f"--mapping={args.mapping}"]
     processes = [] if args.processes is None else [f"--processes={args.processes}"]
     return local.submit([f"--run-id={name}", f"--run-dir={path}", *mapping, *processes, *words(args)], folder=path)
 
 
+def received(args: Namespace, name: str, path: Path) -> Folder | None:
+    """Send to Slurm what came here by --host. What was sent before is only found."""
+    from d4py.cli.parcel import unpacked
+    from d4py.runs import opened
+    from d4py.runs.submission import submitted
+
+    if submitted(path):
+        return opened(path)
+    with unpacked(path, kept=not args.dry_run):
+        return to_slurm(args, name, path)
+
+
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
+    from d4py.cli.members import wanted
+    from d4py.cli.parcel import wheels_sent
+    from d4py.cli.staging import check_output, stage
     from d4py.cli.workflow import inputs_of, loaded, mapping_of
     from d4py.graph import inputs
     from d4py.graph.check import check
+    from d4py.graph.load import check_values
     from d4py.mappings import get
+    from d4py.runs.submission import submitted
     from d4py.targets import slurm
+    from d4py.targets.slurm.wheelhouse import gathered, requirements_of
 
     refuse(args, _KUBERNETES, "Add --kubernetes.")
-    workflow = loaded(args)
-    calls = inputs.resolve(workflow.graph, inputs_of(args))
-    check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
+    check_output(args)
+    stage(args, slurm.find(args.profile or "generic"), path)
+    sweep = wanted(args)
+    environment = args.env or slurm.find(args.profile or "generic").environment
+    image, seen = in_image(args, environment), things_of(args)
+    load = loaded if environment == "host" else loaded_or_not
+    workflow = load(args, sweep.parameters(0) if sweep else {})
+    known = bool(workflow.digest)
+    if sweep is not None and workflow.source is not None and known:
+        check_values(workflow.source, dict(args.sweep))
+    if known:
+        calls = inputs.resolve(workflow.graph, inputs_of(args))
+        check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
     mapping = mapping_of(args, workflow)[0] if args.mapping or "mapping" in workflow.toml.get("defaults", {}) else "mpi"
     get(mapping)
     script = slurm.script_of(
@@ -121,18 +173,62 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         options={option: getattr(args, option) for option in _fields()},
         mapping=mapping,
         processes=args.processes,
+        environment=environment,
+        image=image,
+        seen=seen,
+        sweep=sweep is not None,
+        workflow=workflow if known else None,
     )
     if args.dry_run:
         print(script.text, end="")
         return None
-    return slurm.submit(script, workflow=workflow.name, mapping=mapping)
+    if image is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        image.lay([Path.cwd(), path, *seen])
+    wheels = None
+    if environment == "wheelhouse" and not submitted(path):
+        needed = requirements_of(workflow.toml, workflow.name)
+        wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
+    return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep, wheels=wheels)
+
+
+def in_image(args: Namespace, environment: str) -> Container | None:
+    """Return the image that the run is to be in, if it is to be in one."""
+    if environment != "image":
+        if args.image:
+            raise UsageError("--image is for runs in an image.", hint="Add --env image.")
+        return None
+    if args.received or args.host:
+        raise UsageError("An image does not travel by --host.", hint="Build it there, and submit there.")
+    from d4py.targets.slurm.container import container
+
+    return container(args.workflow, args.image)
+
+
+def things_of(args: Namespace) -> list[Path]:
+    """Return the files and folders that the arguments name."""
+    named = [value for _, value in args.parameters] + [args.file]
+    return [Path(name) for name in named if name and Path(name).exists()]
+
+
+def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:
+    """Load the workflow, or read its workflow.toml where it needs what only its environment will have."""
+    from d4py.cli.workflow import loaded
+    from d4py.graph import load
+
+    try:
+        return loaded(args, values)
+    except LoadError as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError):
+            raise
+        return load.unloaded(load.find(args.workflow, parameters=dict(args.parameters), variable=args.graph))
 
 
 def to_kubernetes(args: Namespace) -> int:
     """Send it to Kubernetes."""
     from d4py.cli import order
 
-    refuse(args, ("slurm", "profile", *_fields()), "Leave it out: --kubernetes was given.")
+    refuse(args, ("slurm", *_SLURM, *_fields()), "Leave it out: --kubernetes was given.")
     return order.submit(args)
 
 
@@ -149,6 +245,8 @@ def _fields() -> list[str]:
 
 def words(args: Namespace) -> list[str]:
     """Return the arguments of `d4py run` that mean the same."""
+    from d4py.connectors.uri import is_uri
+
     given = {
         "graph": args.graph,
         "iterations": args.iterations,
@@ -156,11 +254,13 @@ def words(args: Namespace) -> list[str]:
         "file": args.file,
         "checkpoint": args.checkpoint,
         "restarts": args.restarts,
-        "output": args.output,
+        "output": None if is_uri(args.output) else args.output,
         "metrics": args.metrics,
+        "set-from": args.set_from,
     }
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += [f"--set={name}={value}" for name, value in args.parameters]
+    options += [f"--resource={pe}.{name}={value}" for pe, name, value in args.resources]
     options += [f"--on-error={policy}" for policy in args.on_error]
     options += ["--no-fuse"] if args.no_fuse else []
     return [*options, "--", args.workflow]

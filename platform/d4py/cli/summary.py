@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from d4py.mappings import Result
 
 _SHOWN = 5
+ELSEWHERE: ContextVar[str] = ContextVar("ELSEWHERE", default="")  # before the names of runs, for whoever asks by ssh
 
 
 def as_json(result: Result, output: str) -> dict[str, Any]:
@@ -121,5 +123,5 @@ def name_of(result: Result) -> str:
 
 
 def run_name(folder: Path, run_id: str) -> str:
-    """Return the id of a run that has its folder in the usual place, else the folder."""
-    return run_id if folder == (home() / run_id).resolve() else str(folder)
+    """Return the id of a run that has its folder in the usual place, else the folder; where it was asked for from elsewhere, as it is named there."""
+    return ELSEWHERE.get() + (run_id if folder == (home() / run_id).resolve() else str(folder))

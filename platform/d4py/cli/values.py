@@ -19,9 +19,9 @@ def line(output: Output, width: int = _WIDTH) -> str:
     return f"{output.pe}.{output.output}: {text if len(text) <= width else text[: width - 3] + '...'}"
 
 
-def json_line(output: Output) -> str:
-    """Return an output as one JSON object; arrays become lists."""
-    return json.dumps({"pe": output.pe, "output": output.output, "value": plain(output.value)}, default=str)
+def json_line(output: Output, **more: object) -> str:
+    """Return an output as one JSON object; arrays become lists. more: what comes before it."""
+    return json.dumps({**more, "pe": output.pe, "output": output.output, "value": plain(output.value)}, default=str)
 
 
 def plain(value: Any) -> Any:

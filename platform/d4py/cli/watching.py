@@ -38,6 +38,10 @@ class Watching:
             self.observers.append(self.metrics)
             if not args.quiet:
                 print(f"d4py: metrics on {self.metrics.address}", file=sys.stderr)
+        if os.environ.get("D4PY_LOGS") == "stdout":
+            from d4py.cli.echo import Echo
+
+            self.observers.append(Echo(folder))
         if not args.quiet:
             from d4py.cli.progress import Progress
 

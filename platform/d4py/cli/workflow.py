@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from d4py.cli.parser import Namespace, Parser, pair, whole
+from d4py.cli.parser import Namespace, Parser, pair, resource, whole
 from d4py.errors import LoadError, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as Parameters
+
     from d4py.graph.inputs import Calls
-    from d4py.graph.load import Workflow
+    from d4py.graph.load import Source, Workflow
     from d4py.mappings import Mapping, Options
     from d4py.plan import Plan
 
@@ -31,6 +34,18 @@ def add_workflow(parser: Parser) -> None:
         default=[],
         dest="parameters",
         help="set a parameter of the workflow",
+    )
+    parser.add_argument(
+        "--set-from", metavar="FILE", help="set parameters as a JSON file says, {name: value}; --set goes before it"
+    )
+    parser.add_argument(
+        "--resource",
+        metavar="PE.NAME=VALUE",
+        type=resource,
+        action="append",
+        default=[],
+        dest="resources",
+        help="ask for something for a PE: processes, threads, memory (8G), per_node",
     )
     parser.add_argument("--graph", metavar="NAME", help="the variable that holds the graph, where there are several")
 
@@ -78,17 +93,47 @@ def inputs_of(args: Namespace) -> dict[str, Any] | int | None:
     return iterations
 
 
-def loaded(args: Namespace) -> Workflow:
-    """Load the workflow that the arguments name."""
-    from d4py.graph.load import find, load
+def loaded(args: Namespace, more: Parameters[str, str] | None = None) -> Workflow:
+    """Load the workflow that the arguments name. more: further parameters."""
+    from d4py.graph.load import load
 
-    return load(find(args.workflow, parameters=dict(args.parameters), variable=args.graph))
+    return load(source_of(args, more))
+
+
+def source_of(args: Namespace, more: Parameters[str, str] | None = None) -> Source:
+    """Return what the arguments name. more: further parameters."""
+    from d4py.graph.load import find
+
+    kept = parameters_in(args.set_from) if args.set_from is not None else {}
+    asked: dict[str, dict[str, str]] = {}
+    for pe, name, value in args.resources:
+        asked.setdefault(pe, {})[name] = value
+    source = find(args.workflow, parameters={**kept, **dict(args.parameters), **(more or {})}, variable=args.graph)
+    return replace(source, resources=asked)
+
+
+def parameters_in(file: str) -> dict[str, Any]:
+    """Return the parameters that a file holds."""
+    import json
+
+    try:
+        with open(file, encoding="utf-8") as stream:
+            data = json.load(stream)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"The parameters in {file!r} cannot be read: {why}.", hint="It is a JSON object.") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"The parameters in {file!r} are no JSON object.", hint='Write {"name": value}.')
+    return data
 
 
 def begun(args: Namespace) -> Workflow:
     """Load the workflow that the arguments name, in a process that does nothing but run it."""
+    from d4py.graph.load import threads_of
     from d4py.mappings import get
+    from d4py.mappings.numerics import grant_threads
 
+    grant_threads(threads_of(source_of(args)))
     if args.mapping is None:
         return sealed(args)
     engine = get(args.mapping)

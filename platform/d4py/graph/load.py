@@ -14,11 +14,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
+from d4py.graph import resources
+from d4py.graph.function import FunctionPE
 from d4py.graph.graph import WorkflowGraph
-from d4py.graph.parameters import call_configure, set_on_graph
+from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph, takes_path
+from d4py.graph.types import hints_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Source:
     variable: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     folder: str | None = None  # of workflow.toml
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)  # by PE; they go before those of workflow.toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,52 @@ def load(source: Source, *, choose: Callable[[Mapping[str, WorkflowGraph]], str]
         source = replace(source, variable=choose(_graphs(module)))
     parameters = {**_declared(toml, source), **source.parameters}
     graph = _graph(module, source, parameters)
+    resources.claim(graph, _resources(toml, source))
     return Workflow(graph=graph, source=source, digest=digest, toml=toml)
+
+
+def unloaded(source: Source) -> Workflow:
+    """Return what is known of a workflow whose module cannot be run here: its name, and workflow.toml."""
+    return Workflow(graph=WorkflowGraph(), source=source, digest="", toml=_toml(source))
+
+
+def threads_of(source: Source) -> int:
+    """Return how many threads numerical libraries are to make in a process of a workflow; 0 where nobody says. It is not loaded yet."""
+    return resources.merged(_resources(_toml(source), source), "threads")
+
+
+def parameters_of(source: Source) -> dict[str, Any]:
+    """Return the values of parameters that a workflow's name and its workflow.toml give. It is not loaded yet."""
+    return {**_declared(_toml(source), source), **source.parameters}
+
+
+def paths_of(source: Source) -> set[str]:
+    """Return the parameters that are paths by their annotations, each as it may be set. The graph is drawn, with no values."""
+    module, _ = _run_file(source) if source.kind == "file" else _import(source)
+    configure = _configure(module, source)
+    if configure is not None:
+        return {name for name, hint in hints_of(configure).items() if takes_path(hint)}
+    functions = [pe for pe in _chosen(module, source).flatten().pes if isinstance(pe, FunctionPE)]
+    return {
+        full
+        for pe in functions
+        for name, hint in hints_of(pe.function).items()
+        if name in pe.settable and takes_path(hint)
+        for full in (name, f"{pe.id}.{name}", f"{pe.name}.{name}")
+    }
+
+
+def check_values(source: Source, values: Mapping[str, Sequence[object]]) -> None:
+    """Check several values of each parameter against its annotation. Raises ParameterError. The graph is drawn once at most."""
+    module, _ = _run_file(source) if source.kind == "file" else _import(source)
+    configure = _configure(module, source)
+    graph = _chosen(module, source).flatten() if configure is None else None
+    for name, each in values.items():
+        for value in each:
+            if graph is not None:
+                set_on_graph(graph, {name: value})
+            elif configure is not None:
+                converted(name, value, hints_of(configure).get(name), default_of(configure, name))
 
 
 def of_graph(graph: WorkflowGraph) -> Workflow:
@@ -193,14 +242,22 @@ def digest_of_files(files: Mapping[PurePath, Path]) -> str:
     return digest.hexdigest()
 
 
+def _configure(module: ModuleType, source: Source) -> Callable[..., Any] | None:
+    """Return the function that draws the graph; None where a variable holds it."""
+    configure: Callable[..., Any] | None = getattr(module, "configure", None)
+    if source.variable is not None or not callable(configure):
+        return None
+    if not hasattr(configure, "__code__"):
+        raise LoadError(
+            f"configure of {source.target} is not a function.",
+            hint="Write def configure(...): and return a WorkflowGraph.",
+        )
+    return configure
+
+
 def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> WorkflowGraph:
-    configure = getattr(module, "configure", None)
-    if source.variable is None and callable(configure):
-        if not hasattr(configure, "__code__"):
-            raise LoadError(
-                f"configure of {source.target} is not a function.",
-                hint="Write def configure(...): and return a WorkflowGraph.",
-            )
+    configure = _configure(module, source)
+    if configure is not None:
         try:
             graph = call_configure(configure, parameters)
         except D4pyError:
@@ -275,6 +332,15 @@ def _declared(toml: Mapping[str, Any], source: Source) -> dict[str, Any]:
                     hint=did_you_mean(name, declared),
                 )
     return declared
+
+
+def _resources(toml: Mapping[str, Any], source: Source) -> list[tuple[Mapping[str, object], str]]:
+    """Return what is asked for PEs, each table with where it is from."""
+    table = toml.get("resources", {})
+    where = f"[resources] of {source.folder}/workflow.toml"
+    if not isinstance(table, dict):
+        raise LoadError(f"{where} is not a table.", hint="Write [resources.PE], and below it threads = 4.")
+    return [(table, where), (source.resources, "--resource")]
 
 
 def _near_file(path: Path) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing
+from os import PathLike
 from typing import Any
 
 from d4py.errors import ParameterError, did_you_mean, listed
@@ -39,6 +40,11 @@ def converted(name: str, value: object, hint: object, default: object = None) ->
         f"Parameter {name!r} takes {' or '.join(spelled(kind) for kind in kinds)}, not {value!r}.",
         hint=f"Write --set {name}={_example(kinds[0])}.",
     )
+
+
+def takes_path(hint: object) -> bool:
+    """Whether a parameter with this annotation may be a path."""
+    return any(issubclass(kind, PathLike) for kind in _kinds(hint) or ())
 
 
 def set_on_graph(graph: WorkflowGraph, values: Mapping[str, object]) -> None:

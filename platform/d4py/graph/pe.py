@@ -10,6 +10,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from d4py.errors import GraphError, UnknownPort, did_you_mean, listed
+from d4py.graph.resources import NONE, Resources
 
 if TYPE_CHECKING:
     from d4py.graph.graph import WorkflowGraph
@@ -31,6 +32,7 @@ RUNTIME_ATTRIBUTES = frozenset(
         "id",
         "name",
         "numprocesses",
+        "resources",
     }
 )
 
@@ -64,6 +66,7 @@ class GenericPE:
     replay: str = "rerun"
     on_error: str = "fail"
     cost: float | None = None  # seconds an item; without one, what earlier runs took
+    resources: Resources = NONE  # what is asked for it, by workflow.toml or on the command line
     pickleIgnore: Sequence[str] = ()  # noqa: N815 - dispel4py's name
 
     inputconnections: dict[str, Port]

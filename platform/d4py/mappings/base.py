@@ -101,12 +101,22 @@ class Mapping(ABC):
     guarantees: ClassVar[Guarantees]
     default_processes: ClassVar[int | None] = None  # None: the processors of this machine
 
+    @property
+    def launched(self) -> bool:
+        """Whether something else than this mapping has started this process with others, all alike."""
+        return False
+
     def prepare(self, processes: int | None) -> None:  # noqa: B027 - most have nothing to prepare
         """Called before the workflow is loaded, in a process that does nothing but this run."""
 
     def begin(self, processes: int | None, load: Callable[[], Workflow]) -> Workflow:
         """Have the workflow loaded, in each process that the run was started in; return in the one that leads it."""
         return load()
+
+    @property
+    def nodes(self) -> Sequence[int] | None:
+        """Of each process the number of its node; None where all of them are on this machine."""
+        return None
 
     @abstractmethod
     def layout(self, graph: WorkflowGraph, options: Options, costs: Costs) -> Plan:

@@ -16,12 +16,14 @@ from d4py.errors import DiskError, InputError, StateError, Superseded, UsageErro
 from d4py.graph import inputs as given
 from d4py.graph.check import check as check_graph
 from d4py.graph.graph import WorkflowGraph
-from d4py.graph.load import Source, Workflow, find, load, of_graph
+from d4py.graph.load import Source, Workflow, find, load, of_graph, threads_of
 from d4py.graph.policy import Policy
 from d4py.mappings.base import Enactment, Mapping, Observer, Options
 from d4py.mappings.find import get
+from d4py.mappings.numerics import grant_threads
 from d4py.mappings.outcome import Outcome
 from d4py.plan.costs import learned
+from d4py.plan.demand import asked_of, spread
 from d4py.runs import Folder, State, Status, costs, home, lock, new_id, process
 from d4py.runs.books import Books, audit
 from d4py.runs.outputs import Outputs
@@ -29,6 +31,8 @@ from d4py.runs.outputs import Outputs
 if TYPE_CHECKING:
     from collections.abc import Mapping as Mapping_
     from collections.abc import Sequence
+
+    from d4py.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def run(
     settled = settled_options(engine, processes, options)
     if own:
         workflow = replace(workflow, graph=_own_copy(workflow.graph))
-    plan = engine.layout(workflow.graph, settled, costs.recall(workflow))
+    plan = _spread(engine, workflow, engine.layout(workflow.graph, settled, costs.recall(workflow)))
     name = run_id or new_id()
     data = _pickled_calls(calls)
     folder = Folder.create(
@@ -129,6 +133,7 @@ def resume(
     description = folder.description()
     engine = get(mapping or description["mapping"])
     if alone:
+        grant_threads(threads_of(Source(**description["source"])) if description["source"] else 0)
         engine.prepare(processes or description["options"].get("processes"))
     workflow = engine.begin(processes, partial(_resumable, folder, accept_changes=accept_changes, gone=gone))
     processes = processes or engine.default_processes or description["options"]["processes"]
@@ -186,7 +191,7 @@ def _resumed(
         processes,
         {name: value for name, value in asdict(kept).items() if name != "processes"},
     )
-    plan = engine.place(folder.plan(), settled)
+    plan = _spread(engine, workflow, engine.place(folder.plan(), settled))
     state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
     state.mapping = engine.name
     _sign(state)
@@ -336,6 +341,12 @@ def _own_copy(graph: WorkflowGraph) -> WorkflowGraph:
         return copy.deepcopy(graph)
     except Exception:
         return graph
+
+
+def _spread(engine: Mapping, workflow: Workflow, plan: Plan) -> Plan:
+    """Return the plan as its PEs may share the nodes that there are."""
+    nodes = engine.nodes
+    return plan if nodes is None else spread(plan, asked_of(workflow.graph), nodes)
 
 
 def _pickled_calls(calls: dict[str, Any]) -> bytes:

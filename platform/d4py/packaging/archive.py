@@ -124,12 +124,8 @@ def _from_oci(tar: tarfile.TarFile, cache: Cache) -> Image:
 def kept(image: Image, layout: Layout) -> Image:
     """Return an image with all its blobs in another layout. Raises ImageError where a layer is not what its digest says."""
     for blob in image.blobs:
-        if layout.blob(blob.digest).exists():
-            continue
-        path = image.layout.blob(blob.digest)
-        if not path.is_file() or hashed(path) != (blob.digest, blob.size):
-            raise ImageError(f"{path} is missing or damaged.", hint="Fetch the image again.")
-        layout.adopt(blob, path)
+        if not layout.blob(blob.digest).exists():
+            layout.adopt(blob, image.check(blob))
     return layout.of(image.descriptor)
 
 

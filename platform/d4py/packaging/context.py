@@ -139,9 +139,12 @@ def _walk(root: Path, below: str, exclude: tuple[str, ...], declared: set[str]) 
 def _taken(root: Path, path: Path) -> Found:
     if not path.is_symlink():
         return _readable(path)
-    real = path.resolve()
-    if not real.exists():
-        raise ImageError(f"{path} is a link to nothing.", hint="Mend or remove it, or exclude it in workflow.toml.")
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # the latter for links in a circle, before Python 3.13
+        raise ImageError(
+            f"{path} is a link to nothing.", hint="Mend or remove it, or exclude it in workflow.toml."
+        ) from None
     if root not in real.parents:
         raise ImageError(
             f"{path} is a link out of the folder of the workflow, to {real}.",

@@ -22,6 +22,8 @@ FORMATS = ("oci", "docker-archive", "dir")
 
 def export(image: Image, reference: str, form: str, path: Path) -> None:
     """Write an image in one of the formats; it appears when it is whole. A tar is written for oci where the name ends so."""
+    for blob in image.blobs:
+        image.check(blob)
     with whole(path) as temporary:
         if form == "dir":
             unpack(image, temporary)

@@ -61,6 +61,13 @@ class Image:
         """Bytes to fetch it."""
         return sum(blob.size for blob in self.blobs)
 
+    def check(self, blob: Descriptor) -> Path:
+        """Return the file of one of its blobs. Raises ImageError where it is not what its digest says."""
+        path = self.layout.blob(blob.digest)
+        if not path.is_file() or hashed(path) != (blob.digest, blob.size):
+            raise ImageError(f"{path} is missing or damaged.", hint="Build or fetch the image again.")
+        return path
+
 
 class Layout:
     """A folder with images. What is written appears whole or not at all."""
@@ -109,15 +116,25 @@ class Layout:
         """Return the image of a manifest, or of an index: the one for this machine."""
         data = self._parsed(self.read(descriptor), descriptor.digest)
         if descriptor.kind == INDEX or "manifests" in data:
-            return self.of(_for_this_machine([Descriptor.from_json(entry) for entry in data.get("manifests", [])]))
+            return self.of(for_this_machine(self.entries(descriptor)))
+        configuration, *layers = self.parts(descriptor)
+        config = self._parsed(self.read(configuration), "its configuration")
+        return Image(layout=self, descriptor=descriptor, manifest=data, config=config, layers=layers)
+
+    def entries(self, descriptor: Descriptor) -> list[Descriptor]:
+        """Return the images that an index is of, by machine."""
+        data = self._parsed(self.read(descriptor), descriptor.digest)
+        return [Descriptor.from_json(entry) for entry in data.get("manifests", [])]
+
+    def parts(self, descriptor: Descriptor) -> list[Descriptor]:
+        """Return what a manifest names: the configuration, then the layers. They need not be here."""
+        data = self._parsed(self.read(descriptor), descriptor.digest)
         try:
-            config = self._parsed(self.read(Descriptor.from_json(data["config"])), "its configuration")
-            layers = [Descriptor.from_json(entry) for entry in data["layers"]]
+            return [Descriptor.from_json(entry) for entry in (data["config"], *data["layers"])]
         except (KeyError, TypeError) as error:
             raise ImageError(
                 f"The manifest {descriptor.digest} is damaged: {error!r}.", hint="Fetch the image again."
             ) from None
-        return Image(layout=self, descriptor=descriptor, manifest=data, config=config, layers=layers)
 
     def blob(self, digest: str) -> Path:
         """Return where a blob is, or would be."""
@@ -253,7 +270,8 @@ def hashed(path: Path) -> tuple[str, int]:
     return f"sha256:{digest.hexdigest()}", size
 
 
-def _for_this_machine(entries: Sequence[Descriptor]) -> Descriptor:
+def for_this_machine(entries: Sequence[Descriptor]) -> Descriptor:
+    """Return the image of several that runs here. Raises ImageError."""
     machine = ARCHITECTURES.get(os.uname().machine, os.uname().machine)
     for entry in entries:
         if entry.platform.get("os", "linux") == "linux" and entry.platform.get("architecture", machine) == machine:

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 def build(plan: Plan, layout: Layout, cache: Cache) -> Image:
     """Carry out a plan: write the image into a layout, under its name."""
-    made = [_made(layer, plan.time, cache) for layer in plan.layers]
+    layers = [made(layer, plan.time, cache) for layer in plan.layers]
     with layout.locked():
         base = kept(plan.base.image, layout)
-        for layer in made:
+        for layer in layers:
             layout.adopt(layer.blob, cache.layout.blob(layer.blob.digest))
-        image = layout.write(_config(plan, made), [*base.layers, *(layer.blob for layer in made)], plan.labels)
+        image = layout.write(_config(plan, layers), [*base.layers, *(layer.blob for layer in layers)], plan.labels)
         layout.tag(plan.reference, image)
         return image
 
@@ -51,7 +51,9 @@ def compare(plan: Plan, cache: Cache) -> None:
     raise BuildError(f"Built twice, the image differs {what}.", hint="See that nothing writes to its files, and again.")
 
 
-def _made(layer: Layer, at: int, cache: Cache) -> Made:
+def made(layer: Layer, at: int, cache: Cache) -> Made:
+    """Return a layer as blobs; it is written only where no cache has it."""
+
     def write(out: IO[bytes]) -> None:
         with layer.opened() as entries:
             write_tar(entries, out, time=at)
@@ -60,7 +62,7 @@ def _made(layer: Layer, at: int, cache: Cache) -> Made:
     return cache.layer(digest_of(canonical([itself.version(), layer.key, at])), write)
 
 
-def _config(plan: Plan, made: list[Made]) -> dict[str, Any]:
+def _config(plan: Plan, layers: list[Made]) -> dict[str, Any]:
     base = plan.base.image.config
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(plan.time))
     history = [
@@ -71,6 +73,6 @@ def _config(plan: Plan, made: list[Made]) -> dict[str, Any]:
         **{name: base[name] for name in ("architecture", "os", "variant") if name in base},
         "created": created,
         "config": plan.settings(),
-        "rootfs": {"type": "layers", "diff_ids": [*base["rootfs"]["diff_ids"], *(layer.diff for layer in made)]},
+        "rootfs": {"type": "layers", "diff_ids": [*base["rootfs"]["diff_ids"], *(layer.diff for layer in layers)]},
         "history": [*before, *history],
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import re
 import tarfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
@@ -100,14 +101,16 @@ def opened(image: Image, layer: Descriptor) -> Iterator[tarfile.TarFile]:
     if layer.kind not in (TAR, GZIP):
         raise ImageError(f"The layer {layer.digest} is {layer.kind}.", hint="Layers as tar or gzip are read.")
     try:
-        with open(path, "rb") as file:
-            plain: IO[bytes] = gzip.open(file) if layer.kind == GZIP else file  # type: ignore[assignment]
+        file = open(path, "rb")
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}.", hint="Fetch the image again.") from None
+    with file:
+        plain: IO[bytes] = gzip.open(file) if layer.kind == GZIP else file  # type: ignore[assignment]
+        try:
             with tarfile.open(fileobj=plain, mode="r|") as tar:
                 yield tar
-    except OSError as error:
-        raise ImageError(f"The layer {layer.digest} cannot be read: {error}.", hint="Fetch the image again.") from None
-    except (tarfile.TarError, EOFError) as error:
-        raise ImageError(f"The layer {layer.digest} is damaged: {error}.", hint="Fetch the image again.") from None
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ImageError(f"{path} is damaged: {error}.", hint="Fetch the image again.") from None
 
 
 def _take(files: Files, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What workflow.toml says of the image: the tables [image] and [data], checked and typed."""
+"""What workflow.toml says of the image: `requirements`, and the tables [image] and [data], checked and typed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Spec:
 
 
 _DATA = {"include", "mount", "fetch"}  # fetch is for the reader: what gets the data
-_ELSEWHERE = {"include", "mount", "parameters"}
+_ELSEWHERE = {"include", "mount", "parameters", "requirements"}
 
 
 def read(toml: Mapping[str, Any], *, where: str) -> Spec:
@@ -69,6 +69,7 @@ def read(toml: Mapping[str, Any], *, where: str) -> Spec:
                     hint=did_you_mean(name, names),
                 )
     values = {**image, **{name: value for name, value in data.items() if name in _ELSEWHERE}}
+    values["requirements"] = toml.get("requirements", [])
     values = {name: _typed(name, value, where) for name, value in values.items()}
     return Spec(**values, parameters=_table(toml, "parameters", where))
 

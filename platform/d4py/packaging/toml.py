@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 def text(guesses: Guesses) -> str:
     """Return a workflow.toml that says what was guessed, and what else may be said."""
-    lines = ["# What the workflow takes, and what its container image holds: see docs/images.md.", ""]
+    lines = ["# What the workflow needs and takes, and what its container image holds: see docs/images.md.", ""]
+    lines += ["requirements = ["]
+    lines += [f"    {value(one.requirement)},  # {one.why}" for one in guesses.requirements]
+    lines += ["]", ""]
     if guesses.parameters:
         lines += ["[parameters]", *(f"{name} = {value(found)}" for name, found in guesses.parameters.items()), ""]
-    lines += ["[image]", "requirements = ["]
-    lines += [f"    {value(one.requirement)},  # {one.why}" for one in guesses.requirements]
     lines += [
-        "]",
+        "[image]",
         '# entry = "workflow"          the variable that holds the graph, where there are several',
         '# arguments = ["-m", "multi"]  of d4py run in the image',
         '# packages = ["libgomp1"]      of the system, that the base must have',

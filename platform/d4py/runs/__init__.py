@@ -4,7 +4,7 @@
 Files only; nothing here starts, watches or decides.
 """
 
-from d4py.runs.folder import Folder, find, home, new_id
+from d4py.runs.folder import Folder, find, home, new_id, opened
 from d4py.runs.state import State, Status
 
-__all__ = ["Folder", "State", "Status", "find", "home", "new_id"]
+__all__ = ["Folder", "State", "Status", "find", "home", "new_id", "opened"]

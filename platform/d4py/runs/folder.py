@@ -39,17 +39,38 @@ def find(run: str) -> Folder:
     run = run.partition("://")[2] or run  # slurm://...
     path = Path(run)
     if "/" in run and _is_run(path):
-        return Folder(path)
+        return opened(path)
+    whole, _, number = run.rpartition("/")
+    if number.isdigit() and whole and (_is_run(Path(whole)) or "/" not in whole):
+        return _member(find(whole), number)
     where = home()
     known = sorted(entry.name for entry in os.scandir(where)) if where.is_dir() else []
     near = [run] if run in known and _is_run(where / run) else []
     near = near or [name for name in known if run and name.startswith(run) and _is_run(where / name)]
     if len(near) == 1:
-        return Folder(where / near[0])
+        return opened(where / near[0])
     if near:
         raise UnknownRun(f"The run {run!r} fits {len(near)} runs.", hint="Give more of its id; d4py list shows them.")
     runs = [name for name in known[-_SUGGESTED:] if _is_run(where / name)]
     raise UnknownRun(f"There is no run {run!r}.", hint=did_you_mean(run, runs) or "d4py list shows the runs.")
+
+
+def opened(path: Path) -> Folder:
+    """Return the folder of a run, or of a sweep."""
+    from d4py.runs.sweep import Sweep, is_sweep
+
+    return Sweep(path) if is_sweep(path) else Folder(path)
+
+
+def _member(folder: Folder, number: str) -> Folder:
+    from d4py.runs.sweep import Sweep
+
+    if not isinstance(folder, Sweep):
+        raise UnknownRun(
+            f"The run {folder.path.name!r} is no sweep, so it has no member {number!r}.",
+            hint=f"See d4py status {folder.path.name}.",
+        )
+    return folder.member(number)
 
 
 def _is_run(path: Path) -> bool:
@@ -211,6 +232,11 @@ class Folder(Checkpoints):
         """Take back what was asked: it is obeyed, or has come to nothing."""
         with suppress(OSError):
             (self.path / f"request-{request}").unlink()
+
+    def forget_requests(self) -> None:
+        """Take back what was asked of a run that has ended, or has not begun."""
+        for request in self.requests():
+            self.answered(request)
 
     def log(self, text: str) -> None:
         """Add a line to the run's own log, if the disk takes it."""

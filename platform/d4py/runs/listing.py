@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d4py.errors import StateError
-from d4py.runs.folder import Folder, home
+from d4py.runs.folder import home, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,10 @@ class Entry:
 
 
 def _begun(path: Path) -> float:
-    try:
-        return (path / "run.json").stat().st_mtime
-    except OSError:
-        return 0.0
+    for name in ("run.json", "sweep.json", "submission.json"):
+        with suppress(OSError):
+            return (path / name).stat().st_mtime
+    return 0.0
 
 
 def listed_runs() -> Iterator[Entry]:
@@ -42,7 +43,7 @@ def listed_runs() -> Iterator[Entry]:
         return
     for name in sorted(names, key=lambda name: _begun(where / name), reverse=True):
         try:
-            yield Entry(name=name, state=Folder(where / name).state())
+            yield Entry(name=name, state=opened(where / name).state())
         except StateError as error:
-            if (where / name / "run.json").exists():
+            if any((where / name / file).exists() for file in ("run.json", "sweep.json")):
                 yield Entry(name=name, state=None, problem=error.message)

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.errors import StateError
+from d4py.runs.sweep import Sweep, sweep_of
 
 if TYPE_CHECKING:
     from d4py.runs.folder import Folder
 
 
 def age(folder: Folder) -> float:
-    """Return the seconds since a run last wrote its state."""
-    for name in ("state.json", "run.json"):
+    """Return the seconds since a run last wrote its state; since any member of a sweep did."""
+    if isinstance(folder, Sweep):
+        return min(age(member.folder) for member in folder.members)
+    for name in ("state.json", "run.json", "submission.json"):
         try:
             return time.time() - (folder.path / name).stat().st_mtime
         except OSError:
@@ -47,6 +50,11 @@ def goes_on(folder: Folder) -> bool:
 
 def prune(folder: Folder) -> None:
     """Delete a run's folder; it is gone at once, or not at all. Raises StateError while the run goes on."""
+    sweep = sweep_of(folder)
+    if sweep is not None:
+        raise StateError(
+            f"The run in {folder.path} is a member of a sweep.", hint=f"Delete the sweep: d4py prune {sweep.path.name}."
+        )
     if goes_on(folder):
         raise StateError(f"The run in {folder.path} still goes on.", hint="End it first: d4py cancel.")
     dying = folder.path.with_name(f".pruned-{folder.path.name}")

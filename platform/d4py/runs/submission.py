@@ -32,10 +32,16 @@ class Submission:
     cancelled: bool = False  # before it began
     generation: int = 0  # that the newest job was sent to begin; the state of an older one is of the past
     version: int = 1
+    member: int | None = None  # of a sweep: its number, which is also that of its task in the arrays that are its jobs
 
-    def write(self, folder: Path) -> None:
+    def renew(self, job: str, generation: int) -> None:
+        """Take in a further job, which is to begin a generation."""
+        self.jobs.append(job)
+        self.generation, self.cancelled = generation, False
+
+    def write(self, folder: Path, *, durable: bool = True) -> None:
         """Keep it."""
-        atomic.write_json(folder / _FILE, asdict(self))
+        atomic.write_json(folder / _FILE, asdict(self), durable=durable)
 
     @property
     def state(self) -> State:

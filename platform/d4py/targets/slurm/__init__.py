@@ -2,8 +2,23 @@
 """A cluster under Slurm: a job that runs `d4py run`, and continues it where its time was too short."""
 
 from d4py.targets.slurm.job import Job
-from d4py.targets.slurm.profile import Profile
+from d4py.targets.slurm.profile import Profile, find
 from d4py.targets.slurm.status import Watcher, cancel, end, state_of, told
 from d4py.targets.slurm.submit import resubmit, script_of, submit
+from d4py.targets.slurm.sweep import Members, check_size
 
-__all__ = ["Job", "Profile", "Watcher", "cancel", "end", "resubmit", "script_of", "state_of", "submit", "told"]
+__all__ = [
+    "Job",
+    "Members",
+    "Profile",
+    "Watcher",
+    "cancel",
+    "check_size",
+    "end",
+    "find",
+    "resubmit",
+    "script_of",
+    "state_of",
+    "submit",
+    "told",
+]

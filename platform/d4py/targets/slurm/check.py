@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import StateError
-from d4py.targets.slurm.commands import call, cancel_job, queued
+from d4py.targets.slurm.commands import call, cancel_jobs, queued
 from d4py.targets.slurm.job import checked
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def check(profile: Profile, options: Mapping[str, object], *, patience: float) -
         until = time.monotonic() + patience
         while not (Path(folder) / "done").exists():
             if time.monotonic() > until:
-                state = queued(number)
-                cancel_job(number)
+                state = queued(number).get(number)
+                cancel_jobs(number)
                 said = f" ({state[0].lower()}, {state[1]})" if state else ""
                 raise StateError(
                     f"The job {number} has not ended after {patience:g} s{said}.",

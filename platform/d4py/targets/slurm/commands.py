@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from d4py.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _PATIENCE = 60.0  # seconds; a controller that is busy answers late
 
@@ -44,6 +44,7 @@ def _remedy(lines: Sequence[str]) -> str:
         "node count": "sinfo lists the nodes; ask for fewer with --nodes.",
         "node configuration": "sinfo lists the nodes; ask for less.",
         "time limit": "scontrol show partition tells the longest; give less with --time.",
+        "array": "An array of this Slurm has fewer tasks (MaxArraySize): sweep over fewer values at once.",
         "qos": "Give another with --qos.",
     }
     return next(
@@ -56,35 +57,45 @@ def job_of(name: str, clusters: str | None) -> str | None:
     where = [f"--clusters={clusters}"] if clusters else []
     told = call("squeue", "--noheader", f"--name={name}", "--format=%i", "--me", *where).split()
     ids = [word for word in told if word[0].isdigit()]  # of a named cluster there is a line before
-    return (f"{ids[0]};{clusters}" if clusters else ids[0]) if ids else None
+    number = ids[0].partition("_")[0] if ids else ""  # of an array there is a line for each task
+    return (f"{number};{clusters}" if clusters else number) if ids else None
 
 
-def cancel_job(job: str) -> None:
-    """Cancel a job."""
-    call("scancel", *_named(job))
+def cancel_jobs(*jobs: str) -> None:
+    """Cancel jobs of one cluster."""
+    where = _named(jobs[0])[1:] if jobs else []
+    if jobs:
+        call("scancel", *(_named(job)[0] for job in jobs), *where)
 
 
-def queued(job: str) -> tuple[str, str] | None:
-    """Return state and reason of a job that squeue knows."""
-    number, *where = _named(job)
-    try:
-        told = call("squeue", "--noheader", f"--jobs={number}", *where, "--states=all", "--format=%T|%r")
-    except SlurmError:
-        return None  # it ended long ago
-    lines = [line for line in told.splitlines() if "|" in line]
-    state, _, reason = lines[0].strip().partition("|") if lines else ("", "", "")
-    return (state, reason.strip()) if state else None
+def queued(*jobs: str) -> dict[str, tuple[str, str]]:
+    """Return state and reason of those jobs that squeue knows. Slurm is asked once, however many tasks of arrays there are."""
+    return {
+        name: (state, reason.strip())
+        for name, state, reason in _asked("squeue", jobs, "--array", "--states=all", "--format=%i|%T|%r")
+    }
 
 
-def accounted(job: str) -> str | None:
-    """Return the state of a job that sacct knows; None where there is no accounting."""
-    number, *where = _named(job)
-    try:
-        told = call("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={number}", *where, "--format=State")
-    except SlurmError:
-        return None
-    words = told.split()
-    return words[0] if words else None
+def accounted(*jobs: str) -> dict[str, str]:
+    """Return the states of those jobs that sacct knows: none where there is no accounting."""
+    words = ("--parsable2", "--allocations", "--format=JobID,State")
+    return {name: (state.split() or [""])[0] for name, state in _asked("sacct", jobs, *words)}
+
+
+def _asked(program: str, jobs: Sequence[str], *words: str) -> Iterator[list[str]]:
+    """Yield the fields of each line that a program has to say of jobs, the first of them the job as it was named."""
+    for cluster in dict.fromkeys(job.partition(";")[2] for job in jobs):
+        names = {job.partition(";")[0]: job for job in jobs if job.partition(";")[2] == cluster}
+        numbers = ",".join(dict.fromkeys(name.partition("_")[0] for name in names))
+        where = [f"--clusters={cluster}"] if cluster else []
+        try:
+            told = call(program, "--noheader", f"--jobs={numbers}", *where, *words)
+        except SlurmError:
+            continue  # they ended long ago
+        for line in told.splitlines():
+            name, *fields = line.strip().split("|")
+            if name in names and fields:
+                yield [names[name], *fields]
 
 
 def _named(job: str) -> list[str]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import LoadError, UsageError, did_you_mean, listed
+from d4py.graph.resources import parsed_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AGAIN = ("requeue", "dependent", "no")
 _EXPORTS = ("ALL", "NONE")
+ENVIRONMENTS = ("host", "wheelhouse", "image")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,14 @@ class Profile:
     prologue: tuple[str, ...] = ()  # lines of shell before anything else
     internet: bool = True  # whether nodes reach any network
     accounting: bool = True  # whether sacct answers users
+    staging: str = "run"  # where data that parameters name by URI is fetched to: the run's folder, another, or nowhere
+    node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
+    node_memory: str = ""  # of a node, such as 96G
     containers: str = ""  # the runtime that there is
+    environment: str = (
+        "host"  # where Python's packages are from: what is installed, wheels that go with the run, or an image
+    )
+    local: str = ""  # a folder on each node's own disk, for the environment; else it is in the run's folder
     options: Mapping[str, Any] = field(default_factory=dict)  # of the job, where the user gives none
 
     def launch(self, ranks: int) -> list[str]:
@@ -61,7 +70,9 @@ def names() -> dict[str, Path]:
 
 
 def find(name: str) -> Profile:
-    """Return a profile by name. Raises UsageError where there is none, LoadError where its file is wrong."""
+    """Return a profile by name, or by the path of its file. Raises UsageError where there is none, LoadError where its file is wrong."""
+    if "/" in name:
+        return read(Path(name))
     known = names()
     if name not in known:
         raise UsageError(
@@ -90,7 +101,11 @@ def read(path: Path) -> Profile:
             raise LoadError(f"The profile {path} has {key} = {value!r:.60}.", hint=f"It is of type {wanted.__name__}.")
     read_in: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     profile = Profile(name=path.stem, **read_in)
-    for key, allowed in (("again", _AGAIN), ("export", _EXPORTS)):
+    if profile.node_memory and not parsed_size(profile.node_memory):
+        raise LoadError(
+            f"The profile {path} has node_memory = {profile.node_memory!r:.40}.", hint="Write a size such as 96G."
+        )
+    for key, allowed in (("again", _AGAIN), ("export", _EXPORTS), ("environment", ENVIRONMENTS)):
         if getattr(profile, key) not in allowed:
             raise LoadError(
                 f"The profile {path} has {key} = {getattr(profile, key)!r}.", hint=f"It is one of {listed(allowed)}."

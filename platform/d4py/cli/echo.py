@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints what PEs log as they log it, for whoever sees nothing of a run but what its process prints: those who read the logs of a pod."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from d4py.cli.logs import Logs, show
+from d4py.runs import Folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from d4py.plan import Plan
+    from d4py.runs import State
+    from d4py.runs.board import Board
+
+_LOOK = 0.5  # seconds
+
+
+class Echo:
+    """Reads the logs of a run again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._logs = Logs(Folder(folder), [])
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="d4py-echo", daemon=True)
+
+    def begin(self, plan: Plan, board: Board, state: State) -> None:
+        """Begin to read; what an earlier start has logged was printed by it."""
+        if state.generation > 1:
+            self._logs.new()
+        self._thread.start()
+
+    def end(self) -> None:
+        """Print what is left."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._print(whole=True)
+
+    def _read(self) -> None:
+        while not self._over.wait(_LOOK):
+            self._print(whole=False)
+
+    def _print(self, *, whole: bool) -> None:
+        lines = self._logs.new(whole=whole)
+        if lines:
+            with suppress(OSError):  # whoever read it went away
+                show(lines)

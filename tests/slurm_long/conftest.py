@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster of the suite slurm with accounting, for what takes long."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.slurm.conftest import call, here, nothing_is_left_running
+from tests.slurm_long.accounting import Accounted
+
+__all__ = ["call", "here", "nothing_is_left_running"]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Accounted]:
+    """Slurm, up."""
+    with tempfile.TemporaryDirectory(prefix="d4py-slurm-", dir="/var/tmp") as folder:
+        slurm = Accounted(Path(folder))
+        try:
+            slurm.up()
+            yield slurm
+        finally:
+            slurm.down()
