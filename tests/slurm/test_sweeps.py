@@ -236,7 +236,7 @@ def test_submitting_a_sweep_twice_finds_the_first_and_commands_for_one_run_ask_f
         ("--slurm swept.py --sweep n=1 --set n=2", "'n' is given by --sweep and by --set. Leave one away."),
         ("--slurm swept.py --at-once 2", "--at-once is for a sweep. Add --sweep"),
         ("--slurm swept.py --sweep n=1,2 --at-once 0", "not a whole number of at least 1"),
-        ("swept.py --sweep n=1,2", "--sweep is for a cluster. Add --slurm."),
+        ("swept.py --sweep n=1,2", "--sweep means nothing here. Add --slurm."),
         ("--slurm swept.py --set-from absent.json", "The parameters in 'absent.json' cannot be read"),
     ],
 )

@@ -155,7 +155,7 @@ def test_what_is_not_named_as_needed_is_told_in_the_log(call: Call, folder: Path
 
 def test_without_a_wheelhouse_it_is_told_at_once(call: Call, folder: Path) -> None:
     assert "No module named 'humanize'" in call("submit --slurm big").err
-    assert "--env is for a cluster. Add --slurm." in call("submit big --env host").err
+    assert "--env means nothing here. Add --slurm." in call("submit big --env host").err
 
 
 def test_the_wheel_of_d4py_is_made_of_what_runs_and_is_the_same_each_time(tmp_path: Path) -> None:
