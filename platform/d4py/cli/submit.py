@@ -154,7 +154,8 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     stage(args, slurm.find(args.profile or "generic"), path)
     sweep = wanted(args)
     environment = args.env or slurm.find(args.profile or "generic").environment
-    image, seen = in_image(args, environment), things_of(args)
+    image = in_image(args, environment)
+    seen = [*things_of(args), *map(Path, slurm.find(args.profile or "generic").bind)]
     load = loaded if environment == "host" else loaded_or_not
     workflow = load(args, sweep.parameters(0) if sweep else {})
     known = bool(workflow.digest)

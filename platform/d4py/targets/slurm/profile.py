@@ -42,6 +42,9 @@ class Profile:
     node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
     node_memory: str = ""  # of a node, such as 96G
     containers: str = ""  # the runtime that there is
+    bind: tuple[
+        str, ...
+    ] = ()  # folders of nodes that containers see, too: Slurm's spool where srun starts ranks, scratch
     environment: str = (
         "host"  # where Python's packages are from: what is installed, wheels that go with the run, or an image
     )
