@@ -24,7 +24,9 @@ def dependencies(root: Path) -> dict[str, list[re.Match[str]]]:
             group = opened[1]
         elif line == "]":
             group = ""
-        elif group in {"dependencies", "seismology", "test", "dev"} and (match := DEPENDENCY.match(line)):
+        elif group in {"dependencies", "kubernetes", "operator", "seismology", "test", "dev"} and (
+            match := DEPENDENCY.match(line)
+        ):
             found.setdefault(group, []).append(match)
     return found
 

@@ -53,7 +53,7 @@ def test_without_slurm_the_remedy_is_named(call: Call) -> None:
 
 
 def test_options_of_a_cluster_need_one(call: Call) -> None:
-    assert "--nodes is for a cluster. Add --slurm." in call("submit wf.py --nodes 2").err
+    assert "--nodes means nothing here. Add --slurm." in call("submit wf.py --nodes 2").err
 
 
 def test_a_dry_run_prints_a_script_that_bash_can_read_and_sends_nothing(call: Call, here: Path) -> None:

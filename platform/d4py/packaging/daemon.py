@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import BuildError, ImageError, UsageError
+from d4py.packaging import store
 from d4py.packaging.archive import image_of
 from d4py.packaging.credentials import credentials_of
 from d4py.packaging.descriptor import Descriptor
@@ -93,7 +94,10 @@ def loaded(client: Any, image: Image, name: str) -> str:
     there = found(client, image.config_descriptor.digest)
     if there is not None:
         return str(there.id)
-    with tempfile.TemporaryDirectory(prefix="d4py-") as folder:
+    room = store.cache()  # /tmp may be memory
+    with written(room):
+        room.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".load-", dir=room) as folder:
         archive = Path(folder) / "image.tar"
         export(image, name, "docker-archive", archive)
         with open(archive, "rb") as file:

@@ -23,14 +23,17 @@ from tests.images.conftest import Place
 from tests.images.engines.daemons import eventually
 
 WORKFLOW = """
+import os
 import time
 import d4py
 
 
 @d4py.producer
 def items(archive: str = "", n: int = 3, pause: float = 0.0):
-    for item in open(archive).read().split() if archive else range(n):
-        time.sleep(pause)
+    path = f"{archive}/items" if os.path.isdir(archive) else archive
+    for item in open(path).read().split() if path else range(n):
+        if not os.path.exists(f"{archive}/go"):
+            time.sleep(pause)
         yield item
 
 
@@ -108,8 +111,10 @@ def test_its_process_has_no_right(shared: Place, folder: Path, image: str) -> No
     assert "Read-only file system" in wrote.stdout + wrote.stderr
 
 
-@pytest.mark.parametrize(("policy", "code"), [("fail", 3), ("quarantine", 4)])
-def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("policy", "code", "told"), [("fail", 3, "a bad item"), ("quarantine", 4, "1 item in quarantine")]
+)
+def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy: str, code: int, told: str) -> None:
     command = [sys.executable, "-m", "d4py.cli.main", "run", str(folder), "--image", image, "--on-error", policy]
 
     ran = subprocess.run(
@@ -117,13 +122,20 @@ def test_exit_codes_come_through(shared: Place, folder: Path, image: str, policy
     )
 
     assert ran.returncode == code
-    assert "a bad item" in ran.stdout + ran.stderr
+    assert told in ran.stdout + ran.stderr
 
 
-def begun(shared: Place, folder: Path, image: str, run: str) -> subprocess.Popen[str]:
-    """Start a run that takes its time, and return when it has given something."""
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """Data of 1000 items, over which a run takes its time until there is a file `go` beside them."""
+    (tmp_path / "items").write_text("x " * 1000)
+    return tmp_path
+
+
+def begun(shared: Place, folder: Path, image: str, run: str, slow: Path) -> subprocess.Popen[str]:
+    """Start a run that takes its time, and return when it has made a checkpoint."""
     words = ["run", str(folder), "--image", image, "--run-id", run, "--set", "pause=0.05"]
-    words += ["--set", f"archive={data(folder, 'x ' * 40)}"]
+    words += ["--set", f"archive={slow}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "d4py.cli.main", *words, "--checkpoint", "0.2"],
         env=shared.variables, cwd=shared.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -137,7 +149,7 @@ def test_progress_is_live_on_a_terminal(shared: Place, folder: Path, image: str)
     """The container has a terminal where this process has one, and the size of it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    words = ["run", folder, "--image", image, "--set", "n=30", "--set", "pause=0.05"]
+    words = ["run", folder, "--image", image, "--set", "n=100", "--set", "pause=0.05"]
     process = subprocess.Popen(
         [sys.executable, "-m", "d4py.cli.main", *map(str, words)],
         env={**shared.variables, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs,
@@ -151,34 +163,38 @@ def test_progress_is_live_on_a_terminal(shared: Place, folder: Path, image: str)
 
     assert process.wait() == 0
     assert re.search(r"\x1b\[1;2\dr", drawn)  # of 30 lines the last are kept for the display
-    assert "done in" in drawn
+    assert "exit code 0" in drawn
 
 
-def test_ctrl_c_stops_a_run_which_goes_on_in_the_same_image(shared: Place, folder: Path, image: str) -> None:
-    process = begun(shared, folder, image, "stopped")
+def test_ctrl_c_stops_a_run_which_goes_on_in_the_same_image(
+    shared: Place, folder: Path, image: str, slow: Path
+) -> None:
+    process = begun(shared, folder, image, "stopped", slow)
 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
+    (slow / "go").touch()
     again = shared.d4py("resume", "stopped", "--image", image, "--json")
 
     assert process.returncode == 5, err
     assert "stopped in" in out
     assert f"In the same image: d4py resume stopped --image {image}" in err
-    assert json.loads(again.stdout)["counts"]["rights"]["written"] == 40
+    assert json.loads(again.stdout)["counts"]["rights"]["written"] == 1000
 
 
 def test_a_container_that_is_killed_leaves_a_run_that_goes_on(
-    shared: Place, folder: Path, image: str, daemon: docker.DockerClient
+    shared: Place, folder: Path, image: str, slow: Path, daemon: docker.DockerClient
 ) -> None:
-    process = begun(shared, folder, image, "killed")
+    process = begun(shared, folder, image, "killed", slow)
 
     daemon.containers.list(filters={"label": "dev.d4py.run=killed"})[0].kill()
     _, err = process.communicate(timeout=60)
+    (slow / "go").touch()
     again = shared.d4py("resume", "killed", "--image", image, "--json")
 
     assert process.returncode == 5
     assert "d4py: error: The container was killed: signal 9." in err
-    assert json.loads(again.stdout)["counts"]["rights"]["written"] == 40
+    assert json.loads(again.stdout)["counts"]["rights"]["written"] == 1000
     assert daemon.containers.list(all=True, filters={"label": "dev.d4py.run=killed"}) == []
 
 
