@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--health-port", metavar="PORT", type=_port, default=8081, help="/healthz, /readyz (8081; 0: none)"
     )
     found.add_argument(
-        "--threads", metavar="N", type=_threads, default=4, help="how many objects are looked at at once (4)"
+        "--threads", metavar="N", type=_threads, default=8, help="how many objects are looked at at once (8)"
     )
     found.add_argument("-v", "--verbose", action="store_true", help="log more")
     return found
