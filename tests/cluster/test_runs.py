@@ -89,7 +89,7 @@ def test_a_run_is_suspended_at_a_checkpoint_and_goes_on_in_another_pod(
     run = sent("gated", "--set", "gate=/gates/open", "--set", "n=200")
     name = run.rpartition("/")[2]
     cluster.wait_for(
-        lambda: cluster.get("d4wf", name, namespace=SCIENCE)["status"].get("phase") == "Running", "it to run"
+        lambda: cluster.get("d4wf", name, namespace=SCIENCE).get("status", {}).get("phase") == "Running", "it to run"
     )
 
     suspended = call("suspend", run, "--timeout", "100")
