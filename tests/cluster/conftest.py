@@ -48,6 +48,9 @@ def bare(folder: Path) -> Iterator[Nodes]:
     try:
         nodes.up()
         nodes.kubectl("apply", "--server-side", "-f", str(nodes.programs / "mpijobs.yaml"))
+        # Its operator ends where its definition is not served yet.
+        established = ("wait", "--for=condition=Established", "crd/mpijobs.kubeflow.org")
+        nodes.wait_for(lambda: nodes.call("kubectl", *established).returncode == 0, "MPIJobs to be served")
         nodes.kubectl("create", "namespace", "mpi-operator")
         qps = ("-kube-api-qps", "50", "-kube-api-burst", "100")
         nodes.start(

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from d4py.resources.cron import CronWorkflow
-from d4py.resources.described import Described, Rule, described, key
+from d4py.resources.described import Described, described, key
 from d4py.resources.policies import RunPolicy
 from d4py.resources.schema import schema_of
 from d4py.resources.template import WorkflowTemplate
 from d4py.resources.workflow import CHANGEABLE, CHANGEABLE_POLICY, GROUP, VERSION, Workflow, WorkflowSpec
 from d4py.resources.yaml import document
 
+_POLICY, _STAYS = "runPolicy", "does not change once the workflow is there"
 Column = tuple[str, str, str, int]  # name, type, where it is, priority: 0 is always shown
 
 
@@ -76,41 +77,45 @@ KINDS = (
 )
 
 
-def unchanged() -> Iterator[Rule]:
-    """Yield the rules that keep the spec of a run as it is."""
-    for entry, _ in described(WorkflowSpec):
-        name = key(entry)
-        if name not in CHANGEABLE:
-            yield Rule(_same("self", "oldSelf", name), f"{name} does not change once the workflow is there", name)
-    for entry, _ in described(RunPolicy):
-        name = key(entry)
-        if name not in CHANGEABLE_POLICY:
-            rule = f"!has(self.runPolicy) || !has(oldSelf.runPolicy) || {_same('self.runPolicy', 'oldSelf.runPolicy', name)}"
-            yield Rule(rule, f"runPolicy.{name} does not change once the workflow is there", "runPolicy")
-    some = " && ".join(f"!has({{0}}.runPolicy.{name})" for name in _policies())
-    for given, other in (("self", "oldSelf"), ("oldSelf", "self")):
-        rule = f"has({other}.runPolicy) || !has({given}.runPolicy) || {some.format(given)}"
-        yield Rule(rule, "runPolicy does not change once the workflow is there, but for suspend and ttl", "runPolicy")
-
-
-def _policies() -> list[str]:
-    return [name for entry, _ in described(RunPolicy) if (name := key(entry)) not in CHANGEABLE_POLICY]
-
-
-def _same(new: str, old: str, name: str) -> str:
-    """Return the rule that a field is as it was. Optional fields (`.?name`) would read better; the cluster cannot tell what they cost."""
-    here, before = f"{new}.{name}", f"{old}.{name}"
-    return f"(has({here}) ? has({before}) && {here} == {before} : !has({before}))"
+def staying() -> list[tuple[str, ...]]:
+    """Return the paths below spec of the fields that stay as they are once a workflow is there."""
+    own = [(name,) for entry, _ in described(WorkflowSpec) if (name := key(entry)) not in CHANGEABLE]
+    policy = [(_POLICY, name) for entry, _ in described(RunPolicy) if (name := key(entry)) not in CHANGEABLE_POLICY]
+    return [*own, *policy]
 
 
 def _schema(kind: Kind) -> dict[str, Any]:
+    """Return the schema of a kind.
+
+    That a field stays is a rule of the field: a cluster carries out rules of fields that are there only, and does so at each update, also of the
+    status. That none comes or goes is one rule of them all.
+    """
     schema = schema_of(kind.type)
     if kind.type is Workflow:
         spec = schema["properties"]["spec"]
+        for path in staying():
+            field = spec
+            for name in path:
+                field = field["properties"][name]
+            rule = {"rule": "self == oldSelf", "message": f"{'.'.join(path)} {_STAYS}"}
+            field.setdefault("x-kubernetes-validations", []).append(rule)
         spec["x-kubernetes-validations"] += [
-            {"rule": rule.cel, "message": rule.message, "fieldPath": f".{rule.field}"} for rule in unchanged()
+            {"rule": rule, "message": f"what is given {_STAYS}"} for rule in _presence()
         ]
     return schema
+
+
+def _presence() -> Iterator[str]:
+    """Yield the rules that no field that stays comes or goes. Optional fields (`.?name`) would read better; a cluster cannot tell what they cost."""
+    own = [path[-1] for path in staying() if len(path) == 1]
+    policy = [path[-1] for path in staying() if len(path) > 1]
+    yield " && ".join(f"has(self.{name}) == has(oldSelf.{name})" for name in own)
+    both = f"!has(self.{_POLICY}) || !has(oldSelf.{_POLICY})"
+    same = " && ".join(f"has(self.{_POLICY}.{name}) == has(oldSelf.{_POLICY}.{name})" for name in policy)
+    yield f"{both} || {same}"
+    for given, other in (("self", "oldSelf"), ("oldSelf", "self")):
+        bare = " && ".join(f"!has({given}.{_POLICY}.{name})" for name in policy)
+        yield f"has({other}.{_POLICY}) || !has({given}.{_POLICY}) || {bare}"
 
 
 def definition(kind: Kind) -> dict[str, Any]:
