@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from d4py.errors import StateError
 from d4py.packaging import export, seal, store, workflow
 from d4py.packaging.plan import LABEL, PYTHON, ROOM
+from d4py.targets.slurm.script import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 # Of whoever submits, and wrong inside: where Python and libraries are.
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
+_PEERS = Shell('--join-tag="d4py-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"')
 _SHARED = "/tmp"  # noqa: S108 - what Charliecloud shows of the node as it is
 _SET = {
     "PATH": f"/{ROOM}/bin:/usr/local/bin:/usr/bin:/bin",
     "HOME": _SHARED,
     seal.DIGEST: "",
-    # Each rank has a user namespace of its own, so none may read another's memory.
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
-    "OMPI_MCA_btl_sm_use_cma": "0",
+    "OMPI_MCA_pml": "ob1",  # Debian's UCX, which Open MPI prefers, fails in a container at the first message that is probed for
 }
 
 
@@ -36,12 +36,17 @@ class Container:
     root: Path
     workflow: str  # its place in the image
 
-    def program(self, workdir: Path, seen: Iterable[Path]) -> list[str]:
-        """Return the words that start d4py in it. seen: what of this machine is there too, under the same names."""
+    def program(self, workdir: Path, seen: Iterable[Path], *, together: int) -> list[str]:
+        """Return the words that start d4py in it.
+
+        seen: what of this machine is there too, under the same names. together: ranks of a node, which share one container: else MPI finds no way
+        from one's memory to another's.
+        """
         places = sorted({path.absolute() for path in (workdir, *seen)})
         given = {**_SET, seal.DIGEST: self.digest}
         return [
             "ch-run",
+            *([f"--join-ct={together}", _PEERS] if together > 1 else []),
             *(f"--unset-env={name}" for name in _LEFT_OUT),
             *(f"--set-env={name}={value}" for name, value in given.items()),
             *(f"--bind={place}" for place in places if not _there(place)),

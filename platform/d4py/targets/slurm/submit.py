@@ -71,7 +71,7 @@ def script_of(
     venv = local or f"{folder}/venv"
     program = [f"{venv}/bin/python" if wheels else sys.executable, "-m", "d4py.cli.main"]
     if image is not None:
-        program = image.program(Path.cwd(), [folder, *seen])
+        program = image.program(Path.cwd(), [folder, *seen], together=job.ntasks_per_node if mpi else 1)
         words = [*words[:-1], image.workflow]
     more = [] if mpi else [f"--processes={processes or job.ntasks_per_node}"]
     place = place_of_member(run) if sweep else Place([f"--run-id={run}", f"--run-dir={folder}"], str(folder))
