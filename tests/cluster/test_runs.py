@@ -14,14 +14,13 @@ from tests.cluster.images import OPERATOR
 from tests.cluster.nodes import Nodes
 
 WORKFLOW = """
-import os, time
+import time
 import d4py
 
 @d4py.producer
-def numbers(n: int = 50, gate: str = ""):
+def numbers(n: int = 50, pause: float = 0.0):
     for number in range(n):
-        while gate and number == n // 2 and not os.path.exists(gate):
-            time.sleep(0.05)
+        time.sleep(pause)
         yield number
 
 class Square(d4py.IterativePE):
@@ -39,7 +38,6 @@ image: {OPERATOR}
 imagePullPolicy: Never
 outputs: {{volume: {{claimName: results, path: {{}}}}}}
 checkpoint: {{volume: {{claimName: results, path: runs}}, intervalSeconds: 1}}
-volumes: [{{name: gates, mountPath: /gates, persistentVolumeClaim: {{claimName: results}}}}]
 """
 
 
@@ -84,9 +82,9 @@ def test_what_a_pe_raises_ends_the_run_with_its_name(sent: Callable[..., str], c
 
 
 def test_a_run_is_suspended_at_a_checkpoint_and_goes_on_in_another_pod(
-    sent: Callable[..., str], call: Call, cluster: Nodes, claims: dict[str, Path]
+    sent: Callable[..., str], call: Call, cluster: Nodes
 ) -> None:
-    run = sent("gated", "--set", "gate=/gates/open", "--set", "n=200")
+    run = sent("slow", "--set", "pause=0.2", "--set", "n=200")
     name = run.rpartition("/")[2]
     cluster.wait_for(
         lambda: cluster.get("d4wf", name, namespace=SCIENCE).get("status", {}).get("phase") == "Running", "it to run"
@@ -94,7 +92,6 @@ def test_a_run_is_suspended_at_a_checkpoint_and_goes_on_in_another_pod(
 
     suspended = call("suspend", run, "--timeout", "100")
     assert "stopped. Continue:" in suspended.out, suspended.err
-    (claims["results"] / "open").touch()
     assert call("resume", run).code == 0
     cluster.wait_for(lambda: call("status", run).out.count("attempt 2"), "a second attempt")
 
@@ -105,7 +102,7 @@ def test_a_run_is_suspended_at_a_checkpoint_and_goes_on_in_another_pod(
 def test_a_run_that_is_cancelled_leaves_no_pod_and_no_files_of_it(
     sent: Callable[..., str], call: Call, cluster: Nodes
 ) -> None:
-    run = sent("never", "--set", "gate=/gates/never")
+    run = sent("long", "--set", "pause=1", "--set", "n=1000")
     name = run.rpartition("/")[2]
     selector = f"-l=d4py.dev/workflow={name}"
     cluster.wait_for(lambda: cluster.get("pods", selector, namespace=SCIENCE)["items"], "its pod")
