@@ -11,6 +11,7 @@ import pytest
 from d4py.cli.far import place_of
 from d4py.cli.parser import Namespace, parser_of, written
 from d4py.errors import UsageError
+from d4py.runs.sweep import Sweep
 from d4py.targets.slurm.host import heard, told
 
 
@@ -75,6 +76,6 @@ def test_an_id_says_where_its_run_is(
     """There is a sweep of the name `sweep` here."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     (tmp_path / "d4py/runs/sweep").mkdir(parents=True)
-    (tmp_path / "d4py/runs/sweep/submission.json").touch()
+    Sweep.lay(tmp_path / "d4py/runs/sweep", "sweep", ["n"], [["1"]])
 
     assert place_of(Namespace(run=run)) == place
