@@ -16,6 +16,9 @@ def test_a_job_whose_time_is_over_is_requeued_and_goes_on(cut: Cut) -> None:
     eventually(lambda: int(str(state(call, run)["generation"])) >= 2, "it to go on", within=240)
     (here / "gate").touch()
 
+    eventually(
+        lambda: state(call, run)["status"] == "done", "its end", within=240
+    )  # it may wait to be requeued once more
     done(call, run)
     assert outputs(call, run) == ANSWER
     assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1

@@ -48,7 +48,9 @@ class Watcher:
         self._runs = [member.folder for member in folder.members] if isinstance(folder, Sweep) else [folder]
         self._asked = -_EACH
         self._names: dict[str, str] = {}  # Slurm's words for how jobs are doing
-        self._sure: set[tuple[int, int]] = set()  # runs, and their generations, that had stopped when it was asked
+        self._sure: set[tuple[str, bool]] = (
+            set()
+        )  # the jobs that it was asked about, and whether their runs had stopped
 
     def state(self) -> State:
         """Return the state of the run, or of the whole sweep."""
@@ -63,10 +65,10 @@ class Watcher:
             for index, run in enumerate(self._runs)
             if (past := _past(run, states[index])) or not _settled(states[index])
         }
-        stopped = {(index, one.state.generation) for index, one in open_.items() if one.state.status is Status.STOPPED}
-        if open_ and (stopped - self._sure or time.monotonic() - self._asked >= _EACH):
-            self._asked, self._sure = time.monotonic(), stopped
+        if open_ and (time.monotonic() - self._asked >= _EACH or {one.question for one in open_.values()} - self._sure):
+            self._asked = time.monotonic()
             self._names = _names(open_.values())
+            self._sure = {one.question for one in open_.values()}
         for index, one in open_.items():
             states[index] = one.judged(self._names.get(one.job))
         return states
@@ -109,6 +111,11 @@ class _Open:
         self.run, self.state, self.past = run, state, past
         self.job = ""
         self.renewed()
+
+    @property
+    def question(self) -> tuple[str, bool]:
+        """What Slurm is asked: of which job, and whether what is over may go on."""
+        return self.job, self.state.status is Status.STOPPED
 
     def renewed(self) -> bool:
         """Look for the newest job; return whether it is another: one that ended may have submitted it."""
