@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,3 +245,23 @@ def test_loading_twice_gives_graphs_of_their_own(folder: Path) -> None:
 
     assert first.digest == second.digest
     assert first.graph.pes[0] is not second.graph.pes[0]
+
+
+def test_a_workflow_is_found_again_where_what_its_link_leads_to_has_moved(tmp_path: Path) -> None:
+    """As in a mounted ConfigMap: workflow.py -> ..data/workflow.py, ..data -> a folder that has another name in each pod."""
+    for name in ("..1", "..2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "workflow.py").write_text(
+            f"import d4py\nfrom beside{name[2:]} import one, same\nworkflow = one() >> same()\n"
+        )
+        beside = "import d4py\n@d4py.producer\ndef one():\n    yield 1\n@d4py.iterative\ndef same(x):\n    return x\n"
+        (tmp_path / name / f"beside{name[2:]}.py").write_text(beside)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "workflow.py").symlink_to("..data/workflow.py")
+    sources = [find(str(tmp_path / "workflow.py")), find(str(tmp_path))]
+    (tmp_path / "..data").unlink()
+    (tmp_path / "..data").symlink_to("..2")
+    shutil.rmtree(tmp_path / "..1")
+
+    for source in sources:
+        assert [pe.name for pe in load(source).graph.pes] == ["one", "same"]

@@ -73,7 +73,7 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
         return Source(
             name=path.resolve().name,
             kind="file",
-            target=str(file.resolve()),
+            target=str(path.resolve() / file.name),
             variable=chosen,
             parameters=given,
             folder=str(path.resolve()),
@@ -84,7 +84,9 @@ def find(text: str, *, parameters: Mapping[str, Any] | None = None, variable: st
                 f"The file {name!r} is not a Python file.",
                 hint="Workflows are .py files, folders with workflow.py, or modules.",
             )
-        return Source(name=path.stem, kind="file", target=str(path.resolve()), variable=chosen, parameters=given)
+        # A link to a file is kept: where a ConfigMap is mounted, what it leads to has another name in each pod.
+        target = str(path.parent.resolve() / path.name)
+        return Source(name=path.stem, kind="file", target=target, variable=chosen, parameters=given)
     if path.suffix == ".py" or "/" in name or not all(part.isidentifier() for part in name.split(".")):
         raise LoadError(f"There is no file {name!r}.", hint=_near_file(path))
     return Source(name=name.rpartition(".")[2], kind="module", target=name, variable=chosen, parameters=given)
@@ -166,8 +168,9 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
     module.__file__ = str(path)
     # Registered, so that classes of the module can be pickled by name wherever the same file is loaded.
     sys.modules[module.__name__] = module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    beside = str(path.resolve().parent)  # what a linked file imports is where the file is
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
     try:
         exec(compile(code_bytes, str(path), "exec"), module.__dict__)  # noqa: S102 - running a workflow's file is what was asked for
     except SyntaxError as error:
@@ -191,7 +194,7 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
             f"{source.target} called exit({error.code}) while it was loaded.",
             hint="Guard it with if __name__ == '__main__'.",
         ) from None
-    return module, digest_of(path)
+    return module, digest_of(path.resolve())
 
 
 def _import(source: Source) -> tuple[ModuleType, str]:

@@ -50,7 +50,7 @@ def named(text: str) -> Workflow:
     if source.variable is not None:
         raise ImageError(f"{text!r} names a graph.", hint="Write entry = 'NAME' below [image] of workflow.toml.")
     if source.folder is None:
-        path = Path(source.target)
+        path = Path(source.target).resolve()
         return Workflow(path=path, title=source.name, spec=specs.Spec())
     folder = Path(source.folder)
     return Workflow(path=folder, title=source.name, spec=specs.read(_toml(folder), where=str(folder / "workflow.toml")))
