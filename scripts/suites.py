@@ -105,7 +105,7 @@ NODES = (
     "mmdebstrap",
 )
 SUITES = (
-    Suite(name="unit", budget=240, test=30),
+    Suite(name="unit", budget=300, test=30),
     Suite(name="contract", budget=420, test=90),
     Suite(name="connectors", budget=180, test=60),
     Suite(name="explore", budget=420, test=240),
@@ -120,7 +120,7 @@ SUITES = (
     Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="cluster", budget=720, test=480, packages=NODES, builds=("kubernetes",)),
     Suite(name="flagship", budget=360, test=180, packages=MPI),
-    Suite(name="images", budget=360, test=180, packages=IMAGES),
+    Suite(name="images", budget=720, test=180, packages=IMAGES),
     Suite(name="docs", budget=240, test=120),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),
