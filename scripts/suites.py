@@ -115,7 +115,7 @@ SUITES = (
     Suite(name="compat", budget=180, test=60),
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
     Suite(name="mpi", budget=360, test=120, packages=MPI),
-    Suite(name="slurm", budget=900, test=270, packages=(*MPI, *SLURM)),
+    Suite(name="slurm", budget=900, test=270, packages=(*MPI, *SLURM, "charliecloud", "mmdebstrap")),
     Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
     Suite(name="cluster", budget=720, test=480, packages=NODES, builds=("kubernetes",)),
