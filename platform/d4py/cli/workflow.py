@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli.parser import Namespace, Parser, pair, resource, whole
-from d4py.errors import LoadError, UsageError, did_you_mean, listed
+from d4py.errors import D4pyError, LoadError, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Parameters
@@ -133,7 +134,8 @@ def begun(args: Namespace) -> Workflow:
     from d4py.mappings import get
     from d4py.mappings.numerics import grant_threads
 
-    grant_threads(threads_of(source_of(args)))
+    with suppress(D4pyError):  # what is wrong is told when it is loaded, by one rank of all
+        grant_threads(threads_of(source_of(args)))
     if args.mapping is None:
         return sealed(args)
     engine = get(args.mapping)
