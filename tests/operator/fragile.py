@@ -26,7 +26,7 @@ class Fragile:
     """The API for one operator, which dies before or after one of its writes."""
 
     def __init__(self, api: Api, *, at: int = 0, after: bool = False) -> None:
-        self._api, self._at, self._after = api, at, after
+        self._api, self.at, self._after = api, at, after
         self.writes = 0
         self.calls: list[str] = []
 
@@ -46,12 +46,13 @@ class Fragile:
         if writes:
             self.writes += 1
             self.calls.append(f"{method} {path.rpartition('/namespaces/')[2].partition('/')[2]}")
-            if self.writes == self._at and not self._after:
+            if self.writes == self.at and not self._after:
                 raise Killed
-        answer = self._api.request(method, path, query=query, body=body, content=content)
-        if writes and self.writes == self._at:
-            raise Killed
-        return answer
+        try:
+            return self._api.request(method, path, query=query, body=body, content=content)
+        finally:
+            if writes and self.writes == self.at:  # whatever came of it
+                raise Killed
 
 
 class Fate:
