@@ -47,16 +47,22 @@ def test_the_wheel_is_pure_and_named_after_its_version(wheel: Path) -> None:
     assert wheel.name == f"d4py-{version[1]}-py3-none-any.whl"
 
 
-def test_the_wheel_holds_every_module_and_nothing_beside_the_package(wheel: Path) -> None:
-    source = ROOT / "platform"
+def test_the_wheel_holds_every_module_and_nothing_beside_the_packages(wheel: Path) -> None:
     shipped = {
-        str(path.relative_to(source)) for path in source.rglob("*") if path.suffix == ".py" or path.name == "py.typed"
+        str(path.relative_to(source))
+        for source in (ROOT / "platform", ROOT / "operators")
+        for path in source.rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed"
     }
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
 
     assert shipped - held == set()
-    assert {name.partition("/")[0] for name in held} == {"d4py", wheel.name.partition("-py3")[0] + ".dist-info"}
+    assert {name.partition("/")[0] for name in held} == {
+        "d4py",
+        "d4py_operator",
+        wheel.name.partition("-py3")[0] + ".dist-info",
+    }
 
 
 def test_the_wheel_asks_for_four_packages(metadata: Message) -> None:
