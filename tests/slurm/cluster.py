@@ -47,7 +47,7 @@ AccountingStorageType=accounting_storage/none
 MinJobAge=300
 KillWait=5
 ReturnToService=2
-SlurmdTimeout=10
+SlurmdTimeout=20
 {nodes}
 PartitionName=main Nodes=n[1-{number}] MaxTime=01:00:00 Default=YES OverSubscribe=FORCE:4 State=UP
 PartitionName=short Nodes=n[1-{number}] MaxTime=00:02:00 State=UP
