@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import re
 import subprocess
@@ -40,9 +41,12 @@ def unpacked() -> Path:
     """Return the folder with dispel4py's own package, unpacked once into the user's cache; nothing that it needs comes along."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "d4py" / "stream-d4py-2.9.1"
-    if not (folder / "dispel4py" / "core.py").is_file():
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--target", str(folder), "stream-d4py==2.9.1"], check=True, timeout=300)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "dispel4py" / "core.py").is_file():
+            pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+            subprocess.run([*pip, "--target", str(folder), "stream-d4py==2.9.1"], check=True, timeout=300)
     return folder
 
 

@@ -30,7 +30,7 @@ def at(stage: str, during: str, number: int) -> Strike:
 
 AFTER_A_CHECKPOINT = Strike(
     kind="killed with a checkpoint new",
-    moment=Moment(stage="", during="checkpoint", number=1),
+    moment=Moment(stage="", during="checkpoint", number=2),  # the first may be made before any item has come
     victims=("ledger",),
     held=False,
 )
@@ -60,7 +60,7 @@ def test_a_defect_is_found(
 ) -> None:
     monkeypatch.setattr(runner, "LIMIT", 10.0)
     monkeypatch.setattr(runner, "GOING", 1.0)
-    evidence = runner.play(case(*strikes, defect=defect), tmp_path / "case")
+    evidence = runner.play(case(*strikes, defect=defect, items=300), tmp_path / "case")
 
     assert len(evidence.hits) == len(strikes)
     assert {complaint.fault for complaint in judge(evidence)} & found, [str(told) for told in judge(evidence)]

@@ -37,6 +37,8 @@ class Count(d4py.GenericPE):
             with open(f"rank-{self.rank}", "w") as file:
                 file.write(str(os.getpid()))
         if os.path.exists("bad") and number == 1500:
+            with open("raised", "w") as file:
+                file.write(str(time.time()))
             raise ValueError("fifteen hundred")
         if os.path.exists("stuck-reader") and number > 1000 and "a" not in self.sums:
             time.sleep(120)

@@ -10,7 +10,8 @@ import pytest
 from tests.mpi.installed import NAMES, Mpi, installed
 
 from d4py.errors import UsageError
-from d4py.mappings.mpi.world import Library, World, check, check_launcher, first, races
+from d4py.mappings.launchers import first
+from d4py.mappings.mpi.world import Library, World, check, check_launcher, races
 
 STRANGERS = [(one, other) for one, other in product(NAMES, NAMES) if (one == "mpich") != (other == "mpich")]
 
@@ -161,3 +162,8 @@ def test_only_the_first_of_many_that_are_alone_speaks(name: str) -> None:
     assert first({name: "0"})
     assert not first({name: "1"})
     assert first({})
+
+
+def test_who_is_first_is_said_by_the_launcher_that_counts() -> None:
+    assert first({"OMPI_COMM_WORLD_RANK": "0", "SLURM_PROCID": "3"})  # its helper's
+    assert not first({"OMPI_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"})

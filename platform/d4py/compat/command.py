@@ -14,6 +14,7 @@ from d4py.compat import loading, processor, running
 from d4py.compat.mappings import OLD, Old, old
 from d4py.compat.provenance import tell_absent
 from d4py.errors import UsageError, did_you_mean
+from d4py.mappings import copies
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -57,6 +58,7 @@ def run(argv: Sequence[str], failed: Callable[[Result], None] | None = None) -> 
             raise UsageError(f"The number of processes is {args.num}.", hint="Give -n a whole number of at least 1.")
     _tell_past(args, left, how)
     engine = mappings.get(how.mapping)
+    copies.refuse(engine)
     engine.prepare(args.num)
     workflow = engine.begin(args.num, partial(loading.loaded, args.module, args.attr))
     calls = dict(processor.create_inputs(args, workflow.graph))

@@ -23,6 +23,12 @@ def is_uri(value: object) -> bool:
     return isinstance(value, str) and _URI.match(value) is not None
 
 
+def local_of(value: object) -> Path | None:
+    """Return the path that a URI means on this machine; None where it means none."""
+    parts = urlsplit(value) if isinstance(value, str) and is_uri(value) else None
+    return Path(unquote(parts.path)) if parts is not None and parts.scheme.lower() == "file" else None
+
+
 def fetch(uri: str, folder: Path) -> Path:
     """Return the local copy of a file, or of a folder, below a folder: what is there already, else fetched now. Raises ConnectorError.
 
@@ -102,10 +108,18 @@ def _name(uri: str) -> str:
 
 
 def _failed(what: str, error: Exception) -> ConnectorError:
-    why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error) or type(error).__name__
+    # Over http whatever goes wrong is a file that is not found; what it was stands behind.
+    behind = error.__cause__ if isinstance(error, FileNotFoundError) and not _is_answer(error.__cause__) else None
+    cause = behind or error
+    why = "there is no such file" if isinstance(cause, FileNotFoundError) else str(cause) or type(cause).__name__
     return ConnectorError(
         f"{what}: {' '.join(why.split()):.200}.", hint="Check the address and the network, and try again."
     )
+
+
+def _is_answer(cause: BaseException | None) -> bool:
+    """Whether a server was there to say that it has no such file."""
+    return cause is None or getattr(cause, "status", None) in (404, 410)
 
 
 def _remove(path: Path) -> None:

@@ -96,6 +96,16 @@ class Part:
         """Whether the cell had ended."""
         return self.counters.finished
 
+    def is_past(self, other: Part | None) -> bool:
+        """Whether the cell has come further than in an earlier part; None is its beginning."""
+        if other is None:
+            moved = any(number for count in self.counts.values() for of in count.values() for number in of.values())
+            return moved or self.final or any(position.moved for position in self.positions.values())
+        try:
+            return bool((self.final, self.counts, self.positions) != (other.final, other.counts, other.positions))
+        except Exception:
+            return True  # offsets are of the source's own making, and need not be comparable
+
 
 class Snapshotted(NamedTuple):
     """A part to make durable; the coordinator hears of it when it is."""
@@ -193,7 +203,8 @@ class Link(Protocol):
     copies: bool  # whether a value sent is a copy (another process) or the value itself
     near: Collection[int]  # channels whose readers take turns with this cell: they run only while it does not
     ledger: MutableSequence[int]  # words that outlive the process, for the settlement
-    note: MutableSequence[int]  # what is in hand: channel + 1 (0: nothing), number of the frame's first item, index
+    # What is in hand: channel + 1 (0: nothing), number of the frame's first item, index, digest (0: nobody asked for it).
+    note: MutableSequence[int]
 
     @property
     def empty(self) -> Callable[[int], Any] | None:

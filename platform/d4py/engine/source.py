@@ -41,6 +41,11 @@ class Position:
     offset: Any = None
     spooled: int = 0
 
+    @property
+    def moved(self) -> bool:
+        """Whether it may be another than the beginning."""
+        return bool(self.calls or self.writes or self.spooled) or self.offset is not None
+
 
 class Source:
     """Runs the calls of one instance, some writes at a time."""

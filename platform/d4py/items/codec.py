@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from d4py.items.arrays import LARGE, formed, placed
 from d4py.items.copying import FLAT
 from d4py.items.frame import Frame, Kind
-from d4py.items.sending import unsendable
+from d4py.items.sending import too_long, unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,7 @@ class Type(IntEnum):
 
 # body bytes, version, type, slots, channel, generation, attempt, number, first, epoch
 HEAD = struct.Struct("<IBBHIIIQQI")
+_LONGEST = 2**32 - 1  # bytes of a body
 _SLOT = struct.Struct("<QQ")
 _SMALL = FLAT | {str}
 
@@ -81,6 +82,9 @@ def encode_frame(frame: Frame, arena: Taker | None) -> Encoded:
         except Exception as error:
             slots.drop()
             raise unsendable(frame.items, error) from error
+        if len(body) > _LONGEST:
+            slots.drop()
+            raise too_long(frame.items, len(body), _LONGEST)
     head = HEAD.pack(
         len(body),
         VERSION,

@@ -31,3 +31,13 @@ def unsendable(items: Sequence[Any], error: Exception) -> NotPicklable:
     else:
         text = f"A value cannot be sent to another process: {error}."
     return NotPicklable(text, hint="Write plain data, arrays, or objects of importable classes.")
+
+
+def too_long(items: Sequence[Any], size: int, longest: int) -> NotPicklable:
+    """Return the error that tells of items that fill more than a frame. size, longest: bytes."""
+    kind = f"of type {type(items[0]).__name__}"
+    what = f"{len(items)} values, the first {kind}," if len(items) > 1 else f"A value {kind}"
+    return NotPicklable(
+        f"{what} cannot be sent to another process: {size:,} bytes, and at most {longest:,} travel in a frame.",
+        hint="Write smaller values, or the path of a file.",
+    )

@@ -99,6 +99,7 @@ class Mapping(ABC):
 
     name: ClassVar[str]
     guarantees: ClassVar[Guarantees]
+    ranks: ClassVar[bool] = False  # whether all processes that a launcher started do one run together
     default_processes: ClassVar[int | None] = None  # None: the processors of this machine
 
     @property

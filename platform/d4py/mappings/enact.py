@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as Mapping_
     from collections.abc import Sequence
 
+    from d4py.engine.coordinator import Commit
     from d4py.plan import Plan
 
 
@@ -139,6 +140,8 @@ def resume(
     processes = processes or engine.default_processes or description["options"]["processes"]
     with lock.held(folder.path) as unlocked:
         enactment = _resumed(folder, engine, workflow, processes, alone=alone, gone=gone)
+        if enactment.workflow.digest != description["digest"]:
+            folder.accept(workflow.digest, workflow.source.kept if workflow.source else None)
         enactment.state.warnings += [warning for warning in unlocked if warning not in enactment.state.warnings]
         return _enacted(engine, replace(enactment, observers=tuple(observers)), check=check)
 
@@ -169,8 +172,9 @@ def _resumable(folder: Folder, *, accept_changes: bool, gone: bool) -> Workflow:
         raise StateError(
             f"The run {state.run!r} was started from Python, not from a file.", hint="Run its script again."
         )
-    workflow = load(Source(**description["source"]))
-    if workflow.digest != description["digest"] and not accept_changes:
+    source = Source(**description["source"])
+    workflow = load(replace(source, kept=None) if accept_changes else source)  # changes are in what it is a copy of
+    if description["digest"] not in (None, workflow.digest) and not accept_changes:
         raise StateError(
             f"The code of {workflow.name!r} has changed since the run {state.run!r} began.",
             hint="Continue all the same with --accept-changes.",
@@ -192,7 +196,7 @@ def _resumed(
         {name: value for name, value in asdict(kept).items() if name != "processes"},
     )
     plan = _spread(engine, workflow, engine.place(folder.plan(), settled))
-    state.exit_code, state.error, state.traceback, state.ended = None, "", "", ""
+    state.exit_code, state.error, state.traceback, state.ended, state.further = None, "", "", "", True
     state.mapping = engine.name
     _sign(state)
     return Enactment(
@@ -236,7 +240,7 @@ def _sign(state: State) -> None:
 
 def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
     """Enact. Where another process has taken the run, what it says in the folder is left alone."""
-    began = time.monotonic()
+    began, start = time.monotonic(), enactment.folder.last_commit()
     try:
         outcome = engine.enact(enactment)
     except Superseded:
@@ -244,17 +248,17 @@ def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
     except DiskError as error:
         outcome = Outcome(status=Status.STOPPED, reason=error.reason)
     except BaseException as error:
-        _close(enactment, Outcome(status=Status.FAILED, reason=f"{type(error).__name__}: {error}"), began)
+        _close(enactment, Outcome(status=Status.FAILED, reason=f"{type(error).__name__}: {error}"), began, start)
         raise
     if outcome.superseded is not None:
         raise outcome.superseded
-    result = _close(enactment, outcome, began)
+    result = _close(enactment, outcome, began, start)
     if check and result.status is Status.FAILED:
         raise WorkflowFailed(result.error, hint=result.traceback and f"\n{result.traceback}")
     return result
 
 
-def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
+def _close(enactment: Enactment, outcome: Outcome, began: float, start: Commit | None) -> Result:
     state, folder = enactment.state, enactment.folder
     books = audit(folder)
     state.status = outcome.status
@@ -262,6 +266,8 @@ def _close(enactment: Enactment, outcome: Outcome, began: float) -> Result:
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
     state.traceback = outcome.failure.traceback if outcome.failure else ""
     state.exit_code = _exit_code(outcome, books)
+    if outcome.status is Status.STOPPED and not enactment.live:  # what is live may have had nothing to give
+        state.further = folder.is_past(start)
     if state.exit_code in (0, 4):
         learn(enactment, books)
     if state.exit_code == 6:

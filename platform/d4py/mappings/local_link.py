@@ -38,7 +38,7 @@ class LocalLink:
         self.plan = plan
         self.cell = cell
         self.note = board.note(cell)
-        self.note[0] = 0
+        self.note[0] = self.note[3] = 0
         self.publish = board.publish
         self.generation = generation
         self.outputs, self.quarantine = (

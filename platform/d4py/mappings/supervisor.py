@@ -116,6 +116,7 @@ class Supervisor:
                 )  # what was asked of an earlier start was obeyed then, not what is asked from here on
         folder.begin_generation(self.generation, self.start)  # before anything else is changed
         folder.write_plan(plan)
+        enactment.state.live = enactment.live
         self._show_state()
         self.coordinator = Coordinator(
             [cell.index for cell in plan.cells],

@@ -31,7 +31,7 @@ def allocate(
 ) -> Allocation:
     """Share N processes out among the PEs of a flat graph.
 
-    Roots get one, `numprocesses` above one is obeyed, and what is left goes to the PEs that may have several instances: stateless ones, those
+    Roots get one, `numprocesses` above one is obeyed, as is what its resources ask for, and what is left goes to the PEs that may have several instances: stateless ones, those
     keyed by group-by, those that declare merge(). Equally, or as they cost. With fewer processes than instances, each of these gets N, and
     instances share processes. riders: PEs that will need no process of their own. seconds: what each PE takes, where that is known of all.
     """
@@ -51,7 +51,7 @@ def allocate(
             fixed[pe.id] = 1
             if pe.numprocesses > 1 or processes > 1:
                 notes.append(f"PE {pe.id!r} has one instance: its input is global. Give it merge(), or group by a key.")
-        elif pe.numprocesses > 1:
+        elif pe.numprocesses > 1 or pe.resources.processes:
             fixed[pe.id] = pe.numprocesses
         elif "all" not in groupings and (pe.stateless or hasattr(pe, "merge") or groupings == {"key"}):
             free.append(pe.id)

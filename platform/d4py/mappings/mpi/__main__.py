@@ -9,17 +9,12 @@ import runpy
 import sys
 from pathlib import Path
 
+from d4py.mappings.launchers import untold
 from d4py.mappings.mpi.job import serve
-
-# What a launcher tells its processes; what its user told it (OMPI_ALLOW_..., PRTE_MCA_...) stays.
-_TOLD = (
-    "HYDI_", "MPI_LOCAL", "OMPI_APP_CTX", "OMPI_ARGV", "OMPI_COMM", "OMPI_FILE", "OMPI_FIRST", "OMPI_MCA_ess", "OMPI_MCA_initial", "OMPI_MCA_orte",
-    "OMPI_MCA_pmix", "OMPI_NUM", "OMPI_UNIVERSE", "PMIX_", "PMI_", "PRTE_LAUNCHED",
-)  # fmt: skip
 
 if __name__ == "__main__":
     serve()
-    for name in [name for name in os.environ if name.startswith(_TOLD)]:
+    for name in os.environ.keys() - untold(os.environ):
         del os.environ[name]  # what the script starts is no rank of this job
     sys.argv = sys.argv[1:]
     if sys.argv and sys.argv[0] == "-m":

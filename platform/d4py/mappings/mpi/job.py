@@ -6,10 +6,8 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
-import signal
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from d4py.errors import D4pyError, LoadError, UsageError
@@ -18,18 +16,17 @@ from d4py.mappings.base import Followed
 from d4py.mappings.enact import set_policies
 from d4py.mappings.mpi import start
 from d4py.mappings.mpi import world as worlds
-from d4py.mappings.mpi.orders import Done, Exit, Loaded, Order, Served
+from d4py.mappings.mpi.abort import abort
+from d4py.mappings.mpi.orders import Done, Ending, Exit, Loaded, Order, Served
 from d4py.mappings.mpi.rank import Line, Rank
 from d4py.mappings.signals import caught
+from d4py.mappings.spokesman import end_by_itself, let_the_first_speak
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from d4py.graph.graph import WorkflowGraph
     from d4py.graph.load import Workflow
-
-_LATE = 1.0  # seconds that the first of many that are alone gives the others to come as far
-_HEARD = 10.0  # seconds at most that the others give the first to say so
 
 
 class Job:
@@ -53,8 +50,8 @@ class Job:
             worlds.check(worlds.World(self.rank, self.size, self.nodes, vendor), os.environ, asked)
         except UsageError:
             if self.size == 1:
-                _let_the_first_speak()
-            _end_by_itself()
+                let_the_first_speak()
+            end_by_itself()
             if self.rank:
                 raise Followed(UsageError.exit_code) from None  # the first says it
             raise
@@ -76,7 +73,7 @@ class Job:
         mine = _loaded(workflow, problem)
         all_loaded = self.world.allgather(mine)
         if any(one.problem for one in all_loaded) or len({(one.digest, one.pes) for one in all_loaded}) > 1:
-            _end_by_itself()
+            end_by_itself()
             if self.rank:
                 raise Followed(problem.exit_code if problem else LoadError.exit_code)
             raise problem or _differing(all_loaded)
@@ -88,16 +85,13 @@ class Job:
 
     def order(self, order: Order, workflow: Workflow) -> None:
         """Let the other ranks begin."""
-        served = _served(workflow) if self.serving else None
-        for rank in range(1, self.size):
-            if served is not None:
-                self.line.tell(rank, served)
-            self.line.tell(rank, order)
+        if self.serving:
+            self.line.tell_all(range(1, self.size), _served(workflow))
+        self.line.tell_all(range(1, self.size), order)
 
     def done(self) -> None:
         """All ranks are done with an order."""
-        for rank in range(1, self.size):
-            self.line.tell(rank, Done())
+        self.line.tell_all(range(1, self.size), Done())
         if not self.serving:
             self.end(0)
         self.flush()
@@ -108,9 +102,8 @@ class Job:
             return
         self.over = True
         if code:
-            _end_by_itself()
-        for rank in range(1, self.size):
-            self.line.tell(rank, Exit(code))
+            end_by_itself()
+        self.line.tell_all(range(1, self.size), Exit(code))
         self.flush()
 
     def flush(self) -> None:
@@ -121,13 +114,8 @@ class Job:
     def abort(self, code: int) -> None:
         """End all ranks when this process has said all it has to say: some do not listen."""
         self.over = self.aborting = True
-
-        def now() -> None:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            self.world.Abort(code)
-
-        atexit.register(now)
+        self.line.tell_all(range(1, self.size), Ending())
+        atexit.register(abort, self.world, code)
 
     def serve(self) -> NoReturn:
         """Live the cells of one run after another, until the first rank ends."""
@@ -141,7 +129,7 @@ class Job:
                 case Order() as order:
                     self._live(order, graph)
                 case Exit(code):
-                    _end_by_itself()
+                    end_by_itself()
                     raise Followed(code)
 
     def _follow(self, workflow: Workflow) -> NoReturn:
@@ -151,7 +139,7 @@ class Job:
                 case Order() as order:
                     self._live(order, workflow.graph)
                 case Exit(code):
-                    _end_by_itself()
+                    end_by_itself()
                     raise Followed(code)
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
@@ -167,7 +155,7 @@ class Job:
                 rank.close()
             except BaseException:
                 sys.excepthook(*sys.exc_info())
-                self.world.Abort(1)
+                abort(self.world, 1)
 
     def _report(self, message: Any) -> None:
         self.line.tell(0, message)
@@ -202,27 +190,8 @@ def _mpi() -> Any:
     try:
         return start.begun()
     except UsageError:
-        _let_the_first_speak()
+        let_the_first_speak()
         raise
-
-
-def _let_the_first_speak() -> None:
-    """Return on the first of many that are wrong in the same way; the others exit when it has, for a launcher may end all with any."""
-    if worlds.first(os.environ):
-        _end_by_itself()
-        if worlds.launched(os.environ):
-            time.sleep(_LATE)
-        return
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    ended.wait(_HEARD)
-    _end_by_itself()
-    raise Followed(UsageError.exit_code)
-
-
-def _end_by_itself() -> None:
-    """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _served(workflow: Workflow) -> Served:

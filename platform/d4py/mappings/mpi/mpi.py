@@ -14,9 +14,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.link import Abandon, Event, RunOver
-from d4py.mappings import another
+from d4py.mappings import another, launchers
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
-from d4py.mappings.mpi import world as worlds
+from d4py.mappings.mpi.abort import abort
 from d4py.mappings.mpi.job import Job, begun, job_of
 from d4py.mappings.mpi.orders import Counts, Done, Order, Reported, Tell
 from d4py.mappings.mpi.rank import Rank
@@ -41,6 +41,7 @@ class Mpi(Mapping):
     """Ranks of an MPI job."""
 
     name = "mpi"
+    ranks = True
     guarantees = Guarantees(
         parallel="yes",
         stateless_death="the job ends; resume continues from the last checkpoint, with any number of ranks",
@@ -53,7 +54,7 @@ class Mpi(Mapping):
     @property
     def launched(self) -> bool:
         """Whether this is a rank of several."""
-        return worlds.launched(os.environ)
+        return launchers.launched(os.environ)
 
     def prepare(self, processes: int | None) -> None:
         """Have numerical libraries begin with one thread: ranks share a machine."""
@@ -180,7 +181,7 @@ class _Crew:
                 self._serve()
             if 0 not in self.done:  # not even Python gets a word in: say it here
                 sys.stderr.write(f"d4py: error: {outcome.reason}\n")
-                self.job.world.Abort(code)
+                abort(self.job.world, code)
 
     def tell(self, cell: int, event: Event) -> None:
         """Give an event to a cell."""

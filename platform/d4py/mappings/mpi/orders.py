@@ -65,6 +65,10 @@ class Done(NamedTuple):
     """To rank 0: all cells of a rank have ended. To each rank: so have all."""
 
 
+class Ending(NamedTuple):
+    """To each rank: the first says how the run has failed, and then ends all of them."""
+
+
 class Exit(NamedTuple):
     """To each rank: there is nothing more to do."""
 

@@ -33,6 +33,9 @@ class Parcel:
 
 
 def sizes(message: memoryview) -> list[int]:
-    """Return the sizes of the buffers that follow a message."""
-    slots = HEAD.unpack_from(message)[3]
-    return [_SLOT.unpack_from(message, HEAD.size + index * _SLOT.size)[1] for index in range(slots)]
+    """Return the size of a message that begins so, and those of the buffers that follow it."""
+    body, _, _, slots, *_ = HEAD.unpack_from(message)
+    return [
+        HEAD.size + body,
+        *(_SLOT.unpack_from(message, HEAD.size + index * _SLOT.size)[1] for index in range(slots)),
+    ]

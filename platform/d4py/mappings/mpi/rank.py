@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import Abandoned, describe
-from d4py.engine.link import Acknowledged, Drain, Event, Failed, FrameArrived, Part, Report
+from d4py.engine.link import Abandon, Acknowledged, Drain, Event, Failed, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
 from d4py.engine.settlement import rooms
 from d4py.items import Frame, codec
@@ -22,8 +21,10 @@ from d4py.items.copying import sized_all
 from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
+from d4py.mappings.ends import ends
 from d4py.mappings.local_link import LocalLink
-from d4py.mappings.mpi.orders import Counts, Order, Reported, Tell
+from d4py.mappings.mpi.failing import Failing
+from d4py.mappings.mpi.orders import Counts, Ending, Order, Reported, Tell
 from d4py.mappings.mpi.parcel import Parcel, sizes
 from d4py.mappings.mpi.wire import Wire
 from d4py.mappings.supervisor import kept
@@ -33,7 +34,7 @@ from d4py.runs import Folder
 from d4py.runs.board import Board
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from d4py.graph.graph import WorkflowGraph
 
@@ -41,6 +42,7 @@ _NAP, _LONGEST_NAP = 0.00002, 0.001  # seconds between two looks, while nothing 
 _SHARE = 0.125  # of the time that it has waited so far a rank may sleep, so that what comes is not much later
 _AWAKE = 0.00005  # seconds that a rank looks without a nap, where it has a processor to itself
 _COUNTING = 0.5  # seconds between two reports of counts
+_MANY = 64  # messages that are begun before it is looked which have gone
 WAKE = signal.SIGUSR2  # of a rank to itself: a live source is to stop
 
 
@@ -54,8 +56,16 @@ class Line:
 
     def tell(self, rank: int, order: Any) -> None:
         """Send an order or a report."""
+        self.tell_all((rank,), order)
+
+    def tell_all(self, ranks: Iterable[int], order: Any) -> None:
+        """Send the same to many ranks. An order to thousands is long: it is made once, and they read it from one place."""
+        message = codec.encode_control(order)
         with self._lock:
-            self._wire.send(rank, codec.encode_control(order))
+            for number, rank in enumerate(ranks, 1):
+                self._wire.send(rank, message)
+                if not number % _MANY:
+                    self._wire.move()
 
     def hear(self) -> list[tuple[int, Any]]:
         """Return what came, with the rank that sent it."""
@@ -103,21 +113,14 @@ class Rank:
         self.order, self.plan, self.line, self.lock, self.report = order, order.plan, line, lock, report
         self.number = world.Get_rank()
         self.folder = Folder(Path(order.folder))
+        self.failing = Failing(world, self.folder, order.generation)
         self.wire = Wire(world, sizes)
         cells = [cell.index for cell in self.plan.cells_of(self.number)]
         self.turns = Turns(cells, self.pump, time.perf_counter)
-        places = [cell.process for cell in self.plan.cells]
-        self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
-        self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
+        self.readers, self.writers = ends(self.plan, self.number)
         pes = {pe.id or "": pe for pe in graph.pes}
-        self.scratch = tempfile.TemporaryDirectory(prefix="d4py-")
-        self.board = Board(
-            Path(self.scratch.name) / "board",
-            len(self.plan.instances),
-            len(self.plan.cells),
-            rooms=rooms(self.plan, pes),
-            create=True,
-        )
+        # Nobody else maps it, so it has no file: what ends by MPI_Abort cleans nothing up.
+        self.board = Board(None, len(self.plan.instances), len(self.plan.cells), rooms=rooms(self.plan, pes))
         self.objects: dict[int, Any] = {}
         seen: set[str] = set()
         for cell in cells:
@@ -165,10 +168,10 @@ class Rank:
             self.pump(_LONGEST_NAP)
 
     def close(self) -> None:
-        """Let go of memory and files; every rank does."""
+        """Let go of memory; every rank does."""
+        self.failing.over()
         self.wire.close()
         self.board.close()
-        self.scratch.cleanup()
 
     def send(self, frame: Frame) -> int:
         """Carry a frame to its reader, in this rank or another."""
@@ -210,14 +213,25 @@ class Rank:
         for _, order in self.line.hear():
             if isinstance(order, Tell):
                 self.take(order.cell, order.event)
-            else:
+                continue
+            self.failing.over()
+            if not isinstance(order, Ending):
                 self.line.keep(order)
 
     def take(self, cell: int, event: Event) -> None:
         """Give an event to a cell. For any thread."""
         self.turns.boxes[cell].append(event)
+        if isinstance(event, (Abandon, RunOver)):
+            self.failing.answered()
         if isinstance(event, Drain) and self.plan.cells[cell].source:
             self._wake()
+
+    def fail(self, failed: Failed) -> None:
+        """Tell the supervisor that this rank has failed, and begin nothing before it answers."""
+        self.report(Reported(failed))
+        if self.number:
+            self.failing.begin(failed.failure)
+        self.failing.wait(self.hear if self.number else lambda: None)
 
     def _woken(self, cell: int) -> None:
         """In the main thread, in the middle of anything: end a live source that waits for the world, or whatever goes on."""
@@ -293,7 +307,7 @@ class Rank:
         except Abandoned:
             pass
         except BaseException as error:
-            self.report(Reported(Failed(describe(error, pe="(engine)", instance="(engine)", during="running"))))
+            self.fail(Failed(describe(error, pe="(engine)", instance="(engine)", during="running")))
         finally:
             link.close()
             self.turns.end(cell)
@@ -322,15 +336,19 @@ class _RankLink(LocalLink):
 
     def report(self, report: Report) -> None:
         """Make a part durable here, and tell the supervisor."""
-        self.rank.report(Reported(kept(self.folder, report)))
+        if isinstance(report, Failed):
+            self.rank.fail(report)
+        else:
+            self.rank.report(Reported(kept(self.folder, report)))
 
 
 def _crowded(world: Any) -> bool:
-    """Whether this node has more ranks than processors: then who waits had better sleep."""
+    """Whether this node has more ranks than processors: then who waits had better sleep. A rank that is bound sees but its own."""
     from mpi4py import MPI
 
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
+    bound = hasattr(os, "sched_getaffinity")
+    processors = set().union(*node.allgather(os.sched_getaffinity(0) if bound else range(os.cpu_count() or 1)))
     number: int = node.Get_size()
     node.Free()
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return number > processors
+    return number > len(processors)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages between ranks: whole, in order between any two, never blocking. Large buffers travel beside, as they lie in memory.
 
-A message is bytes; how many buffers follow it, and of what size, its reader finds in it. Whoever calls holds the lock: MPI need not bear threads.
+A message is bytes; how long it is, how many buffers follow it, and of what size, its reader finds in it. What is longer than a piece travels
+as several. Whoever calls holds the lock: MPI need not bear threads.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _MESSAGE, _BUFFER = 1, 2  # tags
 _EAGER = 4096  # bytes; so little is there when it is told of
+_PIECE = 1 << 30  # bytes; before MPI 4 a message has fewer than 2 GiB
 
 
 class Arrived(NamedTuple):
@@ -37,7 +39,7 @@ class Wire:
     """The messages of one kind, on a communicator of their own."""
 
     def __init__(self, world: Any, sizes: Callable[[memoryview], Sequence[int]]) -> None:
-        """sizes: returns the sizes of the buffers that follow a message."""
+        """sizes: returns the size of a message, of which it is given the first piece, and those of the buffers that follow it."""
         from mpi4py import MPI  # which begins it
 
         self._mpi = MPI
@@ -59,10 +61,18 @@ class Wire:
 
     def send(self, rank: int, data: bytes, buffers: Sequence[Any] = ()) -> None:
         """Send a message, and buffers that nobody changes until it has gone."""
-        for tag, part in ((_MESSAGE, data), *((_BUFFER, buffer) for buffer in buffers)):
-            request = self._comm.Isend([part, self._mpi.BYTE], rank, tag)
-            if not request.Test():
-                self._sending.append((request, part))
+        first, *more = pieces(memoryview(data)) if len(data) > _PIECE else (data,)
+        self._send(rank, _MESSAGE, first)
+        for piece in more:
+            self._send(rank, _BUFFER, piece)
+        for buffer in buffers:
+            for piece in pieces(memoryview(buffer)):
+                self._send(rank, _BUFFER, piece)
+
+    def _send(self, rank: int, tag: int, piece: Any) -> None:
+        request = self._comm.Isend([piece, self._mpi.BYTE], rank, tag)
+        if not request.Test():
+            self._sending.append((request, piece))
 
     def move(self) -> None:
         """Let what is on its way go on."""
@@ -81,7 +91,7 @@ class Wire:
             if size <= _EAGER and source not in self._coming:
                 message.Recv([self._room, size, self._mpi.BYTE])
                 data = self._room[:size]
-                if not self._sizes(data):
+                if self._sizes(data) == [size]:
                     yield Arrived(source, data, [])
                     continue
                 self._begin(source, _Coming(memoryview(bytes(data)), self._mpi.REQUEST_NULL))
@@ -113,6 +123,18 @@ class Wire:
             del self._coming[source]
 
     def _ask_for_buffers(self, source: int, coming: _Coming) -> None:
-        rooms: list[Any] = [self._mpi.buffer.allocate(size) for size in self._sizes(coming.data)]
-        coming.buffers = [memoryview(room) for room in rooms]
-        coming.requests = [self._comm.Irecv([buffer, self._mpi.BYTE], source, _BUFFER) for buffer in coming.buffers]
+        first = coming.data
+        size, *sizes = self._sizes(first)
+        allocated: list[Any] = [self._mpi.buffer.allocate(number) for number in sizes]
+        coming.buffers = [memoryview(room) for room in allocated]
+        rooms = [piece for buffer in coming.buffers for piece in pieces(buffer)]
+        if size > len(first):
+            coming.data = memoryview(bytearray(size))
+            coming.data[: len(first)] = first
+            rooms[:0] = pieces(coming.data[len(first) :])
+        coming.requests = [self._comm.Irecv([room, self._mpi.BYTE], source, _BUFFER) for room in rooms]
+
+
+def pieces(data: memoryview) -> list[memoryview]:
+    """Return bytes as they are sent."""
+    return [data[start : start + _PIECE] for start in range(0, len(data), _PIECE)]

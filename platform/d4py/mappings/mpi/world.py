@@ -6,14 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import WrongWorld
+from d4py.mappings.launchers import NODES, RANKS, launched, number, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# What launchers tell each process: how many there are, and which it is.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
-_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
-RANKS, NODES = "D4PY_RANKS", "D4PY_NODES"  # what the one who submitted the job expects
 
 
 class World(NamedTuple):
@@ -62,12 +58,12 @@ def races(library: Library, environment: Mapping[str, str]) -> bool:
 
 def check(world: World, environment: Mapping[str, str], asked: int | None = None) -> None:
     """Raise WrongWorld where the world is another than was asked for, or than its launcher made. asked: ranks, by -n."""
-    wanted = asked if asked is not None else _number(environment, RANKS)
-    told = _told(environment)
-    if world.size == 1 and (wanted or told) > 1:
+    wanted = asked if asked is not None else number(environment, RANKS)
+    meant = wanted or _told(environment)
+    if world.size == 1 and meant > 1:
         cause, remedy = _alone(world.library, environment)
         raise WrongWorld(
-            f"This is one of {wanted or told} ranks, but MPI found a world of 1: {cause}.",
+            f"This is one of {meant} ranks, but MPI found a world of 1: {cause}.",
             hint=remedy,
         )
     if wanted and world.size != wanted:
@@ -75,22 +71,12 @@ def check(world: World, environment: Mapping[str, str], asked: int | None = None
             f"The world has {world.size} ranks; {wanted} were asked for.",
             hint="Give the number once: mpiexec -n N d4py run WORKFLOW --mapping mpi.",
         )
-    nodes = _number(environment, NODES)
+    nodes = number(environment, NODES)
     if nodes and world.nodes < nodes:
         raise WrongWorld(
             f"The {world.size} ranks are on {world.nodes} of the {nodes} nodes that were asked for.",
             hint="Give --ntasks-per-node, and let the launcher place ranks by node.",
         )
-
-
-def launched(environment: Mapping[str, str]) -> bool:
-    """Whether a launcher says that it started this process with others; in a job's own script none did."""
-    return max(_number(environment, name) for name in _SIZES if name != "SLURM_NTASKS") > 1
-
-
-def first(environment: Mapping[str, str]) -> bool:
-    """Whether the launcher calls this process its first: of many that are wrong in the same way one says so."""
-    return all(_number(environment, name) == 0 for name in _RANKS)
 
 
 def _alone(library: str, environment: Mapping[str, str]) -> tuple[str, str]:
@@ -103,7 +89,7 @@ def _alone(library: str, environment: Mapping[str, str]) -> tuple[str, str]:
             f"the launcher speaks PMI, as MPICH's do, the library is {library}",
             "Start it with the mpiexec of Open MPI, or by srun --mpi=pmix.",
         )
-    if "SLURM_STEP_NUM_TASKS" in environment and _number(environment, "SLURM_STEP_NUM_TASKS") > 1:
+    if "SLURM_STEP_NUM_TASKS" in environment and number(environment, "SLURM_STEP_NUM_TASKS") > 1:
         kind = "pmix" if open_mpi else "pmi2"
         return f"srun's --mpi type is not one that {library} speaks", f"Use srun --mpi={kind}, or mpiexec in the job."
     return (
@@ -118,10 +104,5 @@ def _by_srun(environment: Mapping[str, str]) -> bool:
 
 
 def _told(environment: Mapping[str, str]) -> int:
-    """Return how many processes the launcher says there are; 0 if it says nothing."""
-    return max(_number(environment, name) for name in _SIZES)
-
-
-def _number(environment: Mapping[str, str], name: str) -> int:
-    text = environment.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return how many processes there are said to be: by their launcher, or where none says anything by the job; 0 if nothing does."""
+    return told(environment) or number(environment, "SLURM_NTASKS")

@@ -17,7 +17,8 @@ class Inquest:
     def __init__(self) -> None:
         self._reason = ""
         self._dead: set[int] = set()
-        self._asked: dict[Place, int] = {}  # the process that is to describe it
+        # Of each item the process that is to describe it, and the digest that the dead had noted.
+        self._asked: dict[Place, tuple[int, bytes]] = {}
         self._items: list[Item] = []
 
     def open(self, reason: str, dead: int) -> None:
@@ -26,18 +27,18 @@ class Inquest:
         self._dead.add(dead)
         self.silent(dead)
 
-    def ask(self, place: Place, process: int) -> None:
-        """A process was asked for an item that had been in a dead one's hand."""
-        self._asked[place] = process
+    def ask(self, place: Place, process: int, noted: bytes) -> None:
+        """A process was asked for an item that had been in a dead one's hand. noted: its digest, where the dead left it."""
+        self._asked[place] = (process, noted)
 
     def hear(self, item: Item) -> None:
         """An item is described, or known by its place alone."""
-        self._asked.pop(item.place, None)
-        self._items.append(item)
+        _, noted = self._asked.pop(item.place, (None, b""))
+        self._items.append(item if item.digest else item._replace(digest=noted))
 
     def silent(self, process: int) -> None:
         """A process will not answer."""
-        for place in [place for place, asked in self._asked.items() if asked == process]:
+        for place in [place for place, (asked, _) in self._asked.items() if asked == process]:
             self.hear(Item(place))
 
     def conclusion(self) -> Iterator[tuple[str, set[int], list[Item]]]:

@@ -39,7 +39,7 @@ from d4py.mappings.multi.orders import (
     Place,
     Tell,
 )
-from d4py.mappings.multi.poison import Ledger
+from d4py.mappings.multi.poison import Ledger, noted
 from d4py.mappings.multi.start import fork, forkable, load_order, spawn
 from d4py.mappings.multi.vacancies import Vacancies
 from d4py.mappings.numerics import limit_threads
@@ -306,18 +306,18 @@ class _Crew:
         if exited.process in self.lines.questions:
             self.lines.questions.pop(exited.process).close()
         for cell in self.plan.cells_of(exited.process):
-            channel, first, index = self.supervisor.board.note(cell.index)
+            channel, first, index, word = self.supervisor.board.note(cell.index)
             if channel:
-                self._ask(Place(channel - 1, first + index))
+                self._ask(Place(channel - 1, first + index), noted(word))
         self._conclude()
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, place: Place, digest: bytes) -> None:
         """Have an item described by the worker that wrote it, where that is needed and it lives."""
         writer = self.plan.cells[self.plan.channels[place.channel].writer_cell].process
         if writer not in self.lines.questions or not self.ledger.must_see(place):
-            self.inquest.hear(Item(place))
+            self.inquest.hear(Item(place, digest))
             return
-        self.inquest.ask(place, writer)
+        self.inquest.ask(place, writer, digest)
         self.lines.ask(writer, place)
 
     def _conclude(self) -> None:

@@ -24,10 +24,13 @@ class Place(NamedTuple):
 
 
 class Poison(NamedTuple):
-    """An item that killed its worker too often: known by its place, or by its digest on all channels of a route."""
+    """An item that killed its worker too often: known by its place, or by its digest on all channels of a route.
+
+    None: one item killed, and nobody could tell which. Who has an item of that route in hand notes its digest.
+    """
 
     route: int
-    item: Place | bytes
+    item: Place | bytes | None
 
 
 class Load(NamedTuple):

@@ -5,23 +5,31 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from d4py.mappings.multi.orders import Place, Poison
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, MutableSequence
 
     from d4py.items import Frame
+    from d4py.mappings.multi.orders import Fork
     from d4py.plan import Plan
 
 DEATHS = 2  # on one item, before the policy of its PE decides
+_WORD = 8  # bytes of a word on the board, which a digest fills
 
 
 def digest_of(value: Any) -> bytes:
     """Return what a value is known by where its place changes in a rewind."""
-    return blake2b(pickle.dumps(value, protocol=5), digest_size=16).digest()
+    return blake2b(pickle.dumps(value, protocol=5), digest_size=_WORD).digest()
+
+
+def noted(word: int) -> bytes:
+    """Return the digest that a word of the board holds; empty for 0."""
+    return word.to_bytes(_WORD, "big", signed=True) if word else b""
 
 
 def steady(plan: Plan) -> frozenset[int]:
@@ -47,7 +55,8 @@ class Ledger:
     """Counts deaths by item; knows what is to be set aside, and what has been.
 
     On a steady channel an item is known by its number. Elsewhere it is known by its value, on all channels of the route; so equal items can be
-    taken for one another there, but a verdict sets aside one of them only.
+    taken for one another there, but a verdict sets aside one of them only. Where its writer died too nobody can tell the value: that death counts
+    against no item, since another item may be in that place after the rewind, and from then on who has an item of that route in hand notes its digest.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,6 +75,10 @@ class Ledger:
     def count(self, place: Place, digest: bytes) -> bool:
         """Count a death; return whether the item has had as many as it may. digest: empty where nobody could tell."""
         known = self._known(place, digest)
+        if known.item is None:
+            if known not in self.poison:
+                self.poison = (*self.poison, known)
+            return False
         self._deaths[known] += 1
         return self._deaths[known] >= DEATHS
 
@@ -94,21 +107,44 @@ class Ledger:
         self._taken = {}
 
     def _known(self, place: Place, digest: bytes) -> Poison:
-        by_number = place.channel in self._steady or not digest
-        return Poison(self._plan.channels[place.channel].route, place if by_number else digest)
+        return Poison(
+            self._plan.channels[place.channel].route, place if place.channel in self._steady else digest or None
+        )
+
+
+def watchlist(
+    order: Fork, plan: Plan, cell: int, claim: Callable[[Poison, Place], bool], note: MutableSequence[int]
+) -> Watchlist | None:
+    """Return what a cell of a worker looks out for; None where there is nothing."""
+    routes = {channel.index: channel.route for channel in plan.channels_to(cell)}
+    poison = [poison for poison in order.poison if poison.route in routes.values()]
+    return Watchlist(poison, routes, claim, note) if poison else None
 
 
 class Watchlist:
     """What a cell looks out for among the items that it reads."""
 
-    def __init__(self, poison: Iterable[Poison], routes: Sequence[int], claim: Callable[[Poison, Place], bool]) -> None:
-        """routes: by channel. claim: ask whether an item is the one that a poison sets aside."""
+    def __init__(
+        self,
+        poison: Iterable[Poison],
+        routes: Mapping[int, int],
+        claim: Callable[[Poison, Place], bool],
+        note: MutableSequence[int],
+    ) -> None:
+        """routes: by channel. claim: ask whether an item is the one that a poison sets aside. note: of the item in hand."""
         self._poison = list(poison)
         self._routes = routes
         self._claim = claim
+        self._note = note
+
+    def rest(self) -> None:
+        """Note no more digests: a checkpoint is past the item that killed before."""
+        self._poison = [poison for poison in self._poison if poison.item is not None]
+        self._note[3] = 0
 
     def holds(self, frame: Frame, index: int) -> bool:
         """Whether an item is to be set aside."""
+        self._note[3] = 0
         place = Place(frame.channel, frame.first + index)
         digest = b""
         for poison in self._poison:
@@ -118,8 +154,11 @@ class Watchlist:
                 if poison.item == place:
                     return True
                 continue
-            digest = digest or digest_of(frame.items[index])
-            if poison.item == digest:
+            with suppress(Exception):  # what never leaves this process need not be something that can be pickled
+                digest = digest or digest_of(frame.items[index])
+            if poison.item is None:
+                self._note[3] = int.from_bytes(digest, "big", signed=True)
+            elif poison.item == digest:
                 self._poison.remove(poison)  # this one or another reader's: there is no second
                 return self._claim(poison, place)
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.engine.failure import describe, shortened
-from d4py.engine.link import Acknowledged, Bereaved, Event, Failed, FrameArrived, Part, Report
+from d4py.engine.link import Acknowledged, Bereaved, Event, Failed, FrameArrived, Part, Report, Snapshotted
 from d4py.engine.runner import Runner
 from d4py.engine.settlement import rooms
 from d4py.engine.succession import replaceable
@@ -25,11 +25,12 @@ from d4py.items.copying import sized_all
 from d4py.items.slots import Arena, Mapped
 from d4py.mappings.another import copied
 from d4py.mappings.depth import deep_enough
+from d4py.mappings.ends import ends
 from d4py.mappings.local_link import LocalLink
 from d4py.mappings.multi import nursery
 from d4py.mappings.multi.connection import ROOM, Connection
 from d4py.mappings.multi.orders import Bereft, Claim, Fork, Granted, Item, Join, Load, Place, Poison, Tell
-from d4py.mappings.multi.poison import Watchlist, digest_of
+from d4py.mappings.multi.poison import digest_of, watchlist
 from d4py.mappings.supervisor import kept
 from d4py.mappings.ticker import Ticker
 from d4py.mappings.turns import Turns
@@ -37,7 +38,7 @@ from d4py.runs import Folder
 from d4py.runs.board import Board
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from d4py.graph.graph import WorkflowGraph
 
@@ -69,9 +70,7 @@ class Worker:
         self.mapped: dict[int, Mapped] = {}
         cells = [cell.index for cell in self.plan.cells_of(order.process)]
         self.turns = Turns(cells, self.pump, time.perf_counter)
-        places = [cell.process for cell in self.plan.cells]
-        self.readers = [(channel.reader_cell, places[channel.reader_cell]) for channel in self.plan.channels]
-        self.writers = [(channel.writer_cell, places[channel.writer_cell]) for channel in self.plan.channels]
+        self.readers, self.writers = ends(self.plan, order.process)
         self.kept: defaultdict[int, deque[Encoded]] = defaultdict(deque)  # what is unacknowledged
         self.pes = {pe.id or "": pe for pe in graph.pes}
         words = rooms(self.plan, self.pes)
@@ -206,7 +205,8 @@ class Worker:
         connection.close()
         self.arena.bereft(peer)
         shared: dict[int, set[int]] = {}
-        for channel, (reader, writer) in enumerate(zip(self.readers, self.writers, strict=True)):
+        for channel, reader in self.readers.items():
+            writer = self.writers[channel]
             for (cell, process), (_, other) in ((reader, writer), (writer, reader)):
                 if process == self.order.process and other == peer:
                     shared.setdefault(cell, set()).add(channel)
@@ -219,12 +219,12 @@ class Worker:
         self.peers[peer], self.mapped[peer] = connection, Mapped(arena, private=self.alone)
         self._by_descriptor[line] = (peer, connection)
         self._poller.register(connection, select.POLLIN)
-        for channel, (_, process) in enumerate(self.readers):
+        for channel, (_, process) in self.readers.items():
             if process == peer:
                 for encoded in self.kept.get(channel, ()):
                     self.arena.lend(encoded.offsets, peer)
                     connection.send(encoded.head, encoded.body)
-        for channel, (_, process) in enumerate(self.writers):
+        for channel, (_, process) in self.writers.items():
             if process == peer and channel in self.owed:
                 connection.send(self.owed.pop(channel))
 
@@ -284,7 +284,8 @@ class Worker:
                     return Item(place, digest_of(value), shortened(value))
         return Item(place)
 
-    def _claim(self, poison: Poison, place: Place) -> bool:
+    def claim(self, poison: Poison, place: Place) -> bool:
+        """Ask the supervisor whether an item in hand is the one to be set aside."""
         self.tell_supervisor(Claim(poison, place))
         while not self.granted:
             self.pump(-1.0)
@@ -305,7 +306,7 @@ class Worker:
                 generation=self.order.generation,
                 epoch=start.epoch if start else 0,
                 start=part,
-                poisoned=self._watchlist(cell),
+                poisoned=link.watchlist.holds if link.watchlist else None,
                 alone=self.alone,
                 estate=self.order.estates.get(cell),
             )
@@ -315,13 +316,6 @@ class Worker:
         finally:
             link.close()
             self.turns.end(cell)
-
-    def _watchlist(self, cell: int) -> Callable[[Frame, int], bool] | None:
-        """Return what finds the items to be set aside; None where a cell can have none."""
-        routes = [channel.route for channel in self.plan.channels]
-        mine = {channel.route for channel in self.plan.channels_to(cell)}
-        poison = [poison for poison in self.order.poison if poison.route in mine]
-        return Watchlist(poison, routes, self._claim).holds if poison else None
 
     def _pe(self, rank: int) -> Any:
         """Return the instance's own object: the PE itself, or a copy where this process has several of them."""
@@ -348,6 +342,7 @@ class _WorkerLink(LocalLink):
         ]
         self.copies = not self.near
         self.ledger = worker.board.ledger(cell)
+        self.watchlist = watchlist(worker.order, worker.plan, cell, worker.claim, self.note)
 
     def empty(self, size: int) -> Any:
         """Return shared memory to compute in; None for what is small, or where none is free."""
@@ -378,6 +373,8 @@ class _WorkerLink(LocalLink):
 
     def report(self, report: Report) -> None:
         """Make a part durable here, and tell the supervisor."""
+        if self.watchlist is not None and isinstance(report, Snapshotted):
+            self.watchlist.rest()
         self.worker.tell_supervisor(kept(self.folder, report))
 
 

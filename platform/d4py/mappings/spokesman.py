@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Of many processes that a launcher started, and that are wrong in the same way, one says so: before MPI has begun, they know of each other only by number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from d4py.errors import UsageError
+from d4py.mappings import launchers
+from d4py.mappings.base import Followed
+
+_LATE = 1.0  # seconds that the first gives the others to come as far
+_HEARD = 10.0  # seconds at most that the others give the first to say so
+
+
+def let_the_first_speak() -> None:
+    """Return on the first; the others exit when it has, for a launcher may end all with any."""
+    if launchers.first(os.environ):
+        end_by_itself()
+        if launchers.launched(os.environ):
+            time.sleep(_LATE)
+        return
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait(_HEARD)
+    end_by_itself()
+    raise Followed(UsageError.exit_code)
+
+
+def end_by_itself() -> None:
+    """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
