@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from d4py.cli.secret import hidden
+from d4py.graph.load import digest_of
+
 WORKFLOW = """
 import os
 import d4py
@@ -34,7 +37,9 @@ def run(folder: Path, *words: str, log: Path | str, **variables: str) -> tuple[i
     (folder / "picky.py").write_text(WORKFLOW)
     environment = {**os.environ, "D4PY_TERMINATION_LOG": str(log), "D4PY_HOME": str(folder / "home"), **variables}
     command = [sys.executable, "-m", "d4py.cli.main", "run", *words, f"--run-dir={folder / 'run'}"]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     return ran.returncode, ran.stdout
 
 
@@ -51,6 +56,8 @@ def test_a_run_that_is_done_leaves_its_counts(tmp_path: Path) -> None:
     left = word(tmp_path / "log")
     assert (code, left["exit_code"], left["status"]) == (0, 0, "done")
     assert (left["read"], left["written"], left["outputs"]) == (4, 8, 4)
+    assert left["plan"] == {"numbers": 1, "picky": 1}
+    assert left["graph"] == digest_of(tmp_path / "picky.py")
 
 
 def test_a_run_that_failed_names_the_pe(tmp_path: Path) -> None:
@@ -73,6 +80,37 @@ def test_secrets_are_not_in_it(tmp_path: Path) -> None:
 
     assert "token-4711" not in (tmp_path / "log").read_text()
     assert word(tmp_path / "log")["error"].endswith("ValueError: ***")
+
+
+def test_secrets_taken_whole_are_told_nowhere(tmp_path: Path) -> None:
+    """A cluster lays a Secret out as files, each called as a variable; it may have changed since the variable was set."""
+    secret = tmp_path / "variables of mine" / "0"
+    hidden = secret / "..data"
+    hidden.mkdir(parents=True)
+    (hidden / "SAYS").write_text("token-of-today\n")
+    (secret / "SAYS").symlink_to("..data/SAYS")
+    (hidden / "CERTIFICATE").write_text("line one\nline two\n")
+    (secret / "CERTIFICATE").symlink_to("..data/CERTIFICATE")
+    said = "token-4711 or token-of-today, by line one\nline two"
+
+    _, printed = run(
+        tmp_path, "picky.py", log=tmp_path / "log", BAD="1", SAYS=said, D4PY_LOGS="stdout",
+        D4PY_SECRET_FOLDERS=f"{tmp_path / 'nowhere'}:{secret}",
+    )  # fmt: skip
+
+    assert word(tmp_path / "log")["error"].endswith("ValueError: ***")
+    for told in (printed, (tmp_path / "log").read_text()):
+        assert not [part for part in ("token", "line two") if part in told]
+
+
+def test_of_a_secret_every_shape_is_hidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "KEY").write_text("one\n two\n")
+    (tmp_path / "EMPTY").write_text("")
+    monkeypatch.setenv("D4PY_SECRET_FOLDERS", str(tmp_path))
+    monkeypatch.setenv("D4PY_SECRETS", "LONG MISSING")
+    monkeypatch.setenv("LONG", "one two three")
+
+    assert hidden("a one\n two\n b one two c 'one\\n two\\n' d one two three") == "a *** b *** c '***' d ***"
 
 
 @pytest.mark.parametrize("text", ["x" * 100_000, "\u2603" * 5000])

@@ -63,7 +63,7 @@ def test_what_pes_print_stands_above_the_display_and_none_of_it_is_lost(mapping:
     pictures = [picture for picture in screen.seen if picture[-4].startswith("talking on ") and picture[-1]]
     assert pictures
     for *above, title, heads, numbers, talk in pictures:
-        assert re.fullmatch(r"talking on \w+  [\d.]+ s", title)
+        assert re.fullmatch(r"talking on \w+  [\d.]+ s(  checkpoint \d+)?", title)
         assert heads.split()[:4] == ["PE", "instances", "items", "rate"]
         assert (numbers.split()[0], talk.split()[0]) == ("numbers", "talk")
         said = [line for line in above if line]

@@ -93,8 +93,14 @@ def test_submit_refuses_a_folder_that_holds_a_run(program: Call, call: Call) -> 
 
 
 def test_submit_wait_exits_as_the_run_does(program: Call) -> None:
-    assert program("submit tiny.py --wait").code == 0
-    assert program("submit fragile.py --wait").code == 3
+    done, failed = program("submit tiny.py --wait"), program("submit fragile.py --wait")
+
+    run = failed.out.strip()
+    assert (done.code, done.err) == (0, "")
+    assert (failed.code, failed.err) == (
+        3,
+        f"d4py: {run}: failed, exit code 3. See d4py status {run} and d4py logs {run}.\n",
+    )
 
 
 def test_logs_follow_a_run_until_its_end(program: Call) -> None:
@@ -145,6 +151,14 @@ def test_cancel_drains_a_live_run(program: Call, call: Call) -> None:
         assert call(f"cancel {run}").out == f"{run}: done, exit code 0\n"
         counts = json.loads(call(f"status {run} -o json").out)["counts"]
         assert counts["Clock"]["written"] == counts["same"]["read"] == counts["same"]["written"]
+
+
+def test_cancel_now_ends_a_live_run_without_draining_it(program: Call, call: Call) -> None:
+    with submitted(program, "live.py") as run:
+        eventually(lambda: json.loads(call(f"status {run} -o json").out)["counts"]["same"]["read"] > 3)
+
+        assert call(f"cancel {run} --now") == (0, f"{run}: cancelled. Continue: d4py resume {run}\n", "")
+        assert call(f"wait {run}").code == 5
 
 
 def test_suspend_makes_a_checkpoint_and_resume_continues_into_the_same_output_file(program: Call, call: Call) -> None:

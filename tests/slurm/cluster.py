@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Slurm of several nodes on this machine: each node a slurmd in network, host name and /dev/shm of its own. Needs root.
 
-Nothing outside its folder is touched, but for network namespaces and a bridge, which go with it.
+Nothing outside its folder is touched, but for network namespaces and a bridge, which go with it. Several may be there at a time, by their numbers.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,15 +15,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-BRIDGE, NET = "d4pybr0", "10.88.0"
-FORWARD = ("FORWARD", "-i", BRIDGE, "-o", BRIDGE, "-j", "ACCEPT")
 PORT = 16917
 PATIENCE = 30.0
+MODULES = "/etc/environment-modules/modules"  # where Debian's Environment Modules look
 
 CONF = """\
 ClusterName=mini
 SlurmctldHost={host}({net}.1)
 SlurmctldPort={port}
+FirstJobId={first}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -51,16 +52,18 @@ SlurmdTimeout=20
 {nodes}
 PartitionName=main Nodes=n[1-{number}] MaxTime=01:00:00 Default=YES OverSubscribe=FORCE:4 State=UP
 PartitionName=short Nodes=n[1-{number}] MaxTime=00:02:00 State=UP
-PartitionName=aside Nodes=n{aside} MaxTime=00:02:00 State=UP
+PartitionName=micro Nodes=n[1-{number}] MaxTime=2-00:00:00 OverSubscribe=FORCE:4 State=UP
 """
 
 
 class Cluster:
-    """Slurm with so many nodes, of four processors as far as it knows, and one aside, of which only its own partition knows."""
+    """Slurm with so many nodes, of four processors as far as it knows."""
 
-    def __init__(self, root: Path, nodes: int = 4) -> None:
-        self.root, self.nodes = root.resolve(), nodes
-        self._numbers = range(1, nodes + 2)
+    def __init__(self, root: Path, nodes: int = 4, number: int = 0) -> None:
+        self.root, self.nodes, self._number = root.resolve(), nodes, number
+        self._bridge, self._net, self.port = f"d4pybr{number}", f"10.88.{number}", PORT + 10 * number
+        self._forward = ("FORWARD", "-i", self._bridge, "-o", self._bridge, "-j", "ACCEPT")
+        self._numbers = range(1, nodes + 1)
         self.host = socket.gethostname().partition(".")[0]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {**os.environ, "SLURM_CONF": str(self.root / "slurm.conf")}
@@ -69,7 +72,8 @@ class Cluster:
         """Start everything; return when all nodes are idle."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o755)
-        (self.root / "state").mkdir()
+        for folder in ("state", "modules"):
+            (self.root / folder).mkdir()
         self._write_conf(self.root)
         self.small.mkdir()
         self.resize("1m", "-t", "tmpfs", "small")  # before there are nodes, that all see the same
@@ -91,6 +95,12 @@ class Cluster:
     def prepare(self) -> None:
         """Start what the controller needs; here nothing."""
 
+    def module(self, name: str, *lines: str) -> None:
+        """Lay down a module, which only the nodes see."""
+        path = self.root / "modules" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["#%Module1.0", *lines, ""]))
+
     @property
     def small(self) -> Path:
         """A disk that soon is full, the same on all nodes."""
@@ -105,6 +115,7 @@ class Cluster:
     def start_node(self, number: int) -> None:
         """Start a node."""
         root, name = self.root, f"n{number}"
+        shutil.rmtree(root / f"pmix.{name}", ignore_errors=True)  # a node that begins anew has nothing of before there
         for folder in (f"spool.{name}", f"conf.{name}", f"pmix.{name}"):
             (root / folder).mkdir(exist_ok=True)
         conf = root / f"conf.{name}"
@@ -112,14 +123,17 @@ class Cluster:
         (conf / "mpi.conf").write_text(f"PMIxCliTmpDirBase={root}/pmix.{name}\n")
         # /tmp is one for all, for the checkout may be there; what MPIs put into it they name by host.
         mounts = f"mount --make-rprivate / && mount --bind {root}/hosts /etc/hosts && mount -t tmpfs shm /dev/shm"
+        mounts += f" && {{ [ ! -d {MODULES} ] || mount --bind {root}/modules {MODULES}; }}"
         inner = f"hostname {name} && {mounts} && exec slurmd -D -N {name} -f {conf}/slurm.conf"
-        apart = ("nsenter", f"--net=/run/netns/d4py-{name}", "unshare", "--uts", "--mount", "--ipc")
+        apart = ("nsenter", f"--net=/run/netns/{self.space(number)}", "unshare", "--uts", "--mount", "--ipc")
         self._start(f"slurmd.{name}", *apart, "sh", "-c", inner)
 
     def kill_node(self, number: int) -> None:
         """Let a node die with all that runs on it."""
         daemon = self.processes.pop(f"slurmd.n{number}")
-        inside = subprocess.run(["ip", "netns", "pids", f"d4py-n{number}"], capture_output=True, text=True, check=False)
+        inside = subprocess.run(
+            ["ip", "netns", "pids", self.space(number)], capture_output=True, text=True, check=False
+        )
         for pid in {daemon.pid, *map(int, inside.stdout.split())}:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -141,14 +155,18 @@ class Cluster:
         subprocess.run(["umount", str(self.small)], capture_output=True, check=False)
         self._no_network()
 
+    def space(self, number: int) -> str:
+        """Return the network namespace of a node."""
+        return f"d4py{self._number}-n{number}"
+
     def states(self) -> list[str]:
         """Return the states of the nodes."""
         told = self.call("sinfo", "--noheader", "--Node", "--partition=main", "--format=%t", check=False)
         return told.split()
 
-    def call(self, *words: str, check: bool = True) -> str:
+    def call(self, *words: str, check: bool = True, patience: float = PATIENCE) -> str:
         """Return what one of Slurm's programs prints."""
-        ran = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        ran = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=patience, check=False)
         assert ran.returncode == 0 or not check, ran.stderr
         return ran.stdout
 
@@ -156,9 +174,15 @@ class Cluster:
     def conf(self) -> str:
         """What slurm.conf says."""
         line = "NodeName=n{0} NodeHostname=n{0} NodeAddr={1}.{2} Port=17000 CPUs=4 RealMemory=4000 State=UNKNOWN"
-        nodes = "\n".join(line.format(number, NET, 10 + number) for number in self._numbers)
+        nodes = "\n".join(line.format(number, self._net, 10 + number) for number in self._numbers)
         return CONF.format(
-            host=self.host, net=NET, port=PORT, root=self.root, nodes=nodes, number=self.nodes, aside=self.nodes + 1
+            host=self.host,
+            net=self._net,
+            port=self.port,
+            first=1 + 10_000 * self._number,  # MPIs name what is theirs on a node by it
+            root=self.root,
+            nodes=nodes,
+            number=self.nodes,
         )
 
     def _write_conf(self, folder: Path) -> None:
@@ -167,30 +191,33 @@ class Cluster:
 
     def _network(self) -> None:
         self._no_network()
-        hosts = ["127.0.0.1 localhost", f"{NET}.1 {self.host}"]
-        hosts += [f"{NET}.{10 + number} n{number}" for number in self._numbers]
+        hosts = ["127.0.0.1 localhost", f"{self._net}.1 {self.host}"]
+        hosts += [f"{self._net}.{10 + number} n{number}" for number in self._numbers]
         (self.root / "hosts").write_text("\n".join(hosts) + "\n")
-        ip("link", "add", BRIDGE, "type", "bridge")
-        ip("addr", "add", f"{NET}.1/24", "dev", BRIDGE)
-        ip("link", "set", BRIDGE, "up")
+        ip("link", "add", self._bridge, "type", "bridge")
+        ip("addr", "add", f"{self._net}.1/24", "dev", self._bridge)
+        ip("link", "set", self._bridge, "up")
         # A docker daemon lets nothing be forwarded; between nodes all is.
-        subprocess.run(["iptables", "-I", *FORWARD], capture_output=True, check=False)
+        subprocess.run(["iptables", "-w", "-I", *self._forward], capture_output=True, check=False)
         for number in self._numbers:
-            name = f"d4py-n{number}"
+            name = self.space(number)
             ip("netns", "add", name)
-            ip("link", "add", f"d4pyv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("link", "set", f"d4pyv{number}", "master", BRIDGE, "up")
+            ip("link", "add", self._wire(number), "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", self._wire(number), "master", self._bridge, "up")
             ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
+            ip("-n", name, "addr", "add", f"{self._net}.{10 + number}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
 
     def _no_network(self) -> None:
         quiet = {"capture_output": True, "check": False}
         for number in range(1, 17):
-            subprocess.run(["ip", "netns", "del", f"d4py-n{number}"], **quiet)  # type: ignore[call-overload]
-            subprocess.run(["ip", "link", "del", f"d4pyv{number}"], **quiet)  # type: ignore[call-overload]
-        subprocess.run(["ip", "link", "del", BRIDGE], **quiet)  # type: ignore[call-overload]
-        subprocess.run(["iptables", "-D", *FORWARD], **quiet)  # type: ignore[call-overload]
+            subprocess.run(["ip", "netns", "del", self.space(number)], **quiet)  # type: ignore[call-overload]
+            subprocess.run(["ip", "link", "del", self._wire(number)], **quiet)  # type: ignore[call-overload]
+        subprocess.run(["ip", "link", "del", self._bridge], **quiet)  # type: ignore[call-overload]
+        subprocess.run(["iptables", "-w", "-D", *self._forward], **quiet)  # type: ignore[call-overload]
+
+    def _wire(self, number: int) -> str:
+        return f"d4pyv{self._number}-{number}"
 
     def _start(self, name: str, *command: str) -> None:
         with open(self.root / f"{name}.out", "ab") as out:
@@ -199,7 +226,7 @@ class Cluster:
             )
 
     def _answers(self) -> bool:
-        with suppress(OSError), socket.create_connection((f"{NET}.1", PORT), 1):
+        with suppress(OSError), socket.create_connection((f"{self._net}.1", self.port), 1):
             return True
         return False
 

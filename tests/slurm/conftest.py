@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One real Slurm of four nodes for all tests, and the command line beside it."""
+"""A real Slurm of four nodes, one for each process of tests, and the command line beside it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -51,13 +52,6 @@ class Count(d4py.GenericPE):
 
 workflow = numbers() >> Count()
 """
-REQUEUES = """
-launcher = ["srun", "--mpi=pmix"]
-again = "requeue"
-margin = 40
-[options]
-partition = "aside"
-"""
 ANSWER = sorted((key, sum(range(start, 2000, 3))) for start, key in enumerate("abc"))
 
 
@@ -72,19 +66,11 @@ class Told(NamedTuple):
 Call = Callable[..., Told]
 
 
-class Cut(NamedTuple):
-    """A run that is cut off by its time, and what asks for it."""
-
-    call: Call
-    run: str
-    here: Path
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Slurm, up."""
     with tempfile.TemporaryDirectory(prefix="d4py-slurm-", dir="/var/tmp") as folder:
-        slurm = Cluster(Path(folder))
+        slurm = Cluster(Path(folder), number=int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
         try:
             slurm.up()
             yield slurm
@@ -110,21 +96,6 @@ def here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def call(cluster: Cluster, here: Path) -> Call:
     """Call d4py as a user of the cluster does."""
     return caller(cluster, here)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cut(cluster: Cluster) -> Iterator[Cut]:
-    """A run that its time cuts off and that is requeued: begun before all else, for Slurm takes minutes over it."""
-    with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
-        here = Path(folder)
-        (here / "wf.py").write_text(WORKFLOW)
-        (here / "config" / "d4py" / "profiles").mkdir(parents=True)
-        (here / "config" / "d4py" / "profiles" / "requeues.toml").write_text(REQUEUES)
-        call = caller(cluster, here)
-        words = "submit --slurm wf.py --profile requeues --ntasks-per-node 2 --time 1 --checkpoint 5"
-        sent = call(f"{words} --set gate={here / 'gate'}")
-        assert sent.code == 0, sent.err
-        yield Cut(call, sent.out.strip(), here)
 
 
 def caller(cluster: Cluster, here: Path) -> Call:
@@ -154,6 +125,9 @@ def caller(cluster: Cluster, here: Path) -> Call:
 def eventually(condition: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
     """Wait for something."""
     until = time.monotonic() + within
-    while not condition():
+    while True:
+        began = time.monotonic()
+        if condition():
+            return
         assert time.monotonic() < until, f"waited for {what}"
-        time.sleep(0.05)
+        time.sleep(max(0.05, time.monotonic() - began))  # half of the time is for what is waited for

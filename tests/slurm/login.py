@@ -33,14 +33,14 @@ LogLevel VERBOSE
 SetEnv HOME={root}/home
 """
 CLIENT = """\
-Host login stranger forgotten
+Host login stranger forgotten login.example.org
   HostName 127.0.0.1
   Port {port}
-Host login forgotten
+Host login forgotten login.example.org
   IdentityFile {root}/key
 Host stranger
   IdentityFile {root}/other_key
-Host login stranger
+Host login stranger login.example.org
   UserKnownHostsFile {root}/known_hosts
 Host away
   HostName 127.0.0.1

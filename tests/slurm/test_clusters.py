@@ -3,41 +3,32 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
-from tests.slurm.conftest import SOURCE_ROOT, WORKFLOW
+import pytest
+from tests.slurm.played import Call, played
 
 PLAYED = {
-    "sbatch": 'case "$*" in *--test-only*) ;; *) echo "7;cm2";; esac',
-    "squeue": 'case "$*" in *--jobs=7*--clusters=cm2*) echo "CLUSTER: cm2"; echo "7|PENDING|Priority";; esac',
+    "sbatch": 'case "$*" in *--test-only*) ;; *d4py-b*) echo "8;cm2";; *) echo "7;cm2";; esac',
+    "squeue": """case "$*" in *--jobs=*--clusters=cm2*)
+        echo "CLUSTER: cm2"
+        for job in 7 8; do case "$*" in *$job*--clusters*) echo "$job|PENDING|Priority";; esac; done
+    esac""",
     "scancel": 'echo "$*" >>cancelled',
 }
 
 
-def test_a_job_is_asked_for_on_its_own_cluster(tmp_path: Path) -> None:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, text in PLAYED.items():
-        (programs / name).write_text(f'#!/bin/sh\necho "$0 $*" >>{tmp_path}/called\n{text}\n')
-        (programs / name).chmod(0o755)
-    (tmp_path / "wf.py").write_text(WORKFLOW)
-    environment = {
-        **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(SOURCE_ROOT),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-    }
+@pytest.fixture
+def site(tmp_path: Path) -> Call:
+    """Call d4py beside Slurm's programs as they are played."""
+    return played(tmp_path, PLAYED)
 
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "d4py.cli.main", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
 
-    sent = call("submit", "--slurm", "wf.py", "--profile", "lrz-linux", "--time", "30", "--run-id", "a")
-    status = call("status", "a")
-    cancelled = call("cancel", "a")
+def test_a_job_is_asked_for_on_its_own_cluster(site: Call, tmp_path: Path) -> None:
+    sent = site("submit --slurm wf.py --profile lrz-linux --time 30 --run-id a")
+    status = site("status a")
+    cancelled = site("cancel a")
 
     assert (sent.returncode, sent.stdout) == (0, "slurm://a\n"), sent.stderr
     assert "queued" in status.stdout
@@ -45,5 +36,21 @@ def test_a_job_is_asked_for_on_its_own_cluster(tmp_path: Path) -> None:
     assert cancelled.returncode == 0
     assert (tmp_path / "cancelled").read_text().splitlines()[0] == "7 --clusters=cm2"
     called = (tmp_path / "called").read_text()
-    assert "squeue --noheader --name=d4py-a --format=%i --me --clusters=cm2" in called
+    assert "squeue --noheader --name=d4py-a --format=%i|%Z --me --clusters=cm2" in called
     assert "--no-requeue --get-user-env" in called
+
+
+def test_all_runs_that_are_listed_are_one_question(site: Call, tmp_path: Path) -> None:
+    for name in "abc":
+        assert site(f"submit --slurm wf.py --profile lrz-linux --time 30 --run-id {name}").returncode == 0
+    swept = site("submit --slurm wf.py --profile lrz-linux --time 30 --run-id d --sweep n=1,2")
+    (tmp_path / "called").unlink()
+
+    told = site("list").stdout.splitlines()
+
+    assert swept.returncode == 0, swept.stderr
+    assert [line.split()[:4] for line in told[1:]] == [[name, "wf", "mpi", "queued"] for name in "dcba"]
+    asked = (tmp_path / "called").read_text().splitlines()
+    assert len([line for line in asked if line.startswith("squeue ")]) == 1
+    assert re.search(r"--jobs=\S*\b7\b", asked[0])
+    assert re.search(r"--jobs=\S*\b8\b", asked[0])

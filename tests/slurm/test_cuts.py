@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import ANSWER, Call, eventually
-from tests.slurm.test_runs import done, outputs, state
+from tests.slurm.conftest import ANSWER, WORKFLOW, Call, eventually
+from tests.slurm.test_runs import done, outputs, state, written
 
 MINE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "dependent"\nmargin = 40\n'
 CUTS = 20
@@ -27,48 +31,120 @@ def commits(folder: Path) -> int:
     return max((int(path.stem[1:7]) for path in (folder / "commits").glob("e*.json")), default=0)
 
 
-def test_a_job_whose_time_is_over_goes_on_in_the_next(call: Call, here: Path) -> None:
+def test_a_job_that_comes_no_further_is_followed_by_none_until_somebody_gives_more_time(
+    call: Call, here: Path, cluster: Cluster
+) -> None:
+    """The second job is told of its end while its source still writes again what it wrote in the first."""
     profile(here)
-    gate = here / "gate"
-    words = f"submit --slurm wf.py --profile mine --nodes 2 --ntasks-per-node 2 --time 1 --set gate={gate}"
-    run = call(words).out.strip()
-    folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
+    gate, slow = here / "gate", here / "slow"
+    (here / "wf.py").write_text(WORKFLOW.replace("0.03", f"(1 if os.path.exists({str(slow)!r}) else 0.03)"))
+    call(f"submit --slurm wf.py --profile mine --ntasks-per-node 2 --time 10 --set gate={gate} --run-id vain")
+    folder = here / "state/d4py/runs/vain"
 
-    eventually((folder / "job" / "ids").exists, "Slurm to say that the time is nearly over")
+    def told_of_its_end(job: str, generation: int) -> None:
+        eventually(lambda: state(call, "vain")["generation"] == generation, "the job to begin")
+        cluster.call("scancel", "--signal=USR1", "--batch", job)
+
+    eventually(lambda: written(call, "vain") > 30, "some numbers")
+    slow.touch()
+    told_of_its_end(json.loads((folder / "submission.json").read_text())["jobs"][-1], 1)
+    eventually(lambda: (folder / "job/ids").exists() and (folder / "job/ids").read_text(), "the second job")
+    told_of_its_end((folder / "job/ids").read_text().strip(), 2)
+
+    assert call("wait vain").code == 5
+    told = call("status vain").out
+    assert re.search(r"^status +stopped \(exit code 5; stopped after a checkpoint, no further than", told, re.MULTILINE)
+    assert "so that no job follows: d4py resume vain --time gives it more time" in told
+    assert "came no further than where it began, and none follows it" in call("logs vain").out
+    assert len((folder / "job/ids").read_text().split()) == 1
+    too_long = call("resume vain --time 3:00:00")
+    assert (too_long.code, state(call, "vain")["status"]) == (2, "stopped")
     gate.touch()
+    assert call("resume vain --time 20").code == 0
+    done(call, "vain")
+    last = json.loads((folder / "submission.json").read_text())["jobs"][-1]
+    assert "TimeLimit=00:20:00" in cluster.call("scontrol", "show", "job", last)
+    assert (folder / "job/script").read_text().count(" --time=20 ") == 2
+    assert outputs(call, "vain") == ANSWER
 
-    done(call, run)
-    assert state(call, run)["generation"] == 2
-    assert outputs(call, run) == ANSWER
+
+def test_a_run_that_is_cancelled_while_it_makes_its_last_checkpoint_stays_cancelled(
+    call: Call, here: Path, cluster: Cluster
+) -> None:
+    profile(here)
+    slow = WORKFLOW.replace("if gate and not os.path.exists(gate)", "if number == 0").replace("0.03", "10")
+    (here / "wf.py").write_text(slow)
+    call("submit --slurm wf.py --profile mine --mapping simple --time 10 --run-id cut")
+    folder = here / "state/d4py/runs/cut"
+    eventually(lambda: state(call, "cut")["status"] == "running", "the run")
+
+    cluster.call(
+        "scancel", "--signal=USR1", "--batch", json.loads((folder / "submission.json").read_text())["jobs"][-1]
+    )
+    cancelled = call("cancel cut --timeout 60")
+
+    assert cancelled.out == "cut: cancelled. Continue: d4py resume cut\n"
+    eventually(lambda: "d4py-cut" not in cluster.call("squeue", "--noheader", "--format=%j"), "the job to end")
+    assert not (folder / "job/ids").exists()
+    assert state(call, "cut")["status"] == "cancelled"
+
+
+class Cut:
+    """A run that is cut twice, each time after a commit: by USR1 and, when the job that follows is sent, KILL; then by USR1 and, in a moment, KILL."""
+
+    def __init__(self, folder: Path, cluster: Cluster, chance: random.Random) -> None:
+        self._folder, self._cluster = folder, cluster
+        self._after = [chance.randint(1, 4), chance.randint(1, 3)]  # checkpoints of a job
+        self._moment = chance.choice((0.0, 0.3, 1.0, 3.0))  # seconds; none may follow where it is short
+        self._steps = iter(self._course())
+
+    def over(self) -> bool:
+        """Do what is due; say whether all is done."""
+        return next(self._steps, True)
+
+    def _course(self) -> Iterator[bool]:
+        ids = self._folder / "job/ids"
+        while commits(self._folder) < self._after[0]:
+            yield False
+        first = json.loads((self._folder / "submission.json").read_text())["jobs"][-1]
+        self._scancel("USR1", first)
+        while not (ids.exists() and ids.read_text().endswith("\n")):
+            yield False
+        self._scancel("KILL", first)
+        before = commits(self._folder)
+        while not (self._folder / "generations/0002.json").exists() or commits(self._folder) < before + self._after[1]:
+            yield False
+        second = ids.read_text().split()[0]
+        self._scancel("USR1", second)
+        until = time.monotonic() + self._moment
+        while time.monotonic() < until:
+            yield False
+        self._scancel("KILL", second)
+        while second in self._cluster.call("squeue", "--noheader", "--format=%i").split():
+            yield False
+
+    def _scancel(self, signal: str, job: str) -> None:
+        how = "--batch" if signal == "USR1" else "--full"
+        self._cluster.call("scancel", f"--signal={signal}", how, job, check=False)  # it may have ended in this moment
 
 
 def test_twenty_cuts_at_once_change_no_answer(call: Call, here: Path, cluster: Cluster) -> None:
-    """Half of the runs are told by USR1 and go on by themselves; half are cancelled by KILL, before which Slurm may say TERM, and resumed."""
+    """Ten runs on two nodes, cut twice each, as Slurm cuts what is over its time; those that no job follows any more are resumed."""
     profile(here)
     chance = random.Random("cuts")
-    gate = here / "gate"
-    words = f"submit --slurm wf.py --profile mine --ntasks-per-node 2 --time 10 --checkpoint 0.3 --set gate={gate}"
-    runs = [call(f"{words} --run-id cut{number}").out.strip() for number in range(CUTS)]
-    folders = {run: here / "state/d4py/runs" / run.removeprefix("slurm://") for run in runs}
-    left = {run: chance.randint(1, 4) for run in runs}  # the checkpoint after which each is cut
+    words = "submit --slurm wf.py --profile mine --nodes 2 --ntasks-per-node 2 --time 10 --checkpoint 0.3"
+    folders = {f"slurm://cut{number}": here / f"state/d4py/runs/cut{number}" for number in range(CUTS // 2)}
+    gates = {run: folder / "generations/0003.json" for run, folder in folders.items()}  # open where a run goes on again
+    with ThreadPoolExecutor(3) as threads:
+        told = list(threads.map(lambda run: call(f"{words} --run-id {run[8:]} --set gate={gates[run]}"), folders))
+    assert [one.out.strip() for one in told] == list(folders)
+    cuts = [Cut(folder, cluster, chance) for folder in folders.values()]
 
-    def cut_what_is_due() -> bool:
-        for run in [run for run in left if commits(folders[run]) >= left[run]]:
-            del left[run]
-            job = json.loads((folders[run] / "submission.json").read_text())["jobs"][-1]
-            if runs.index(run) % 2:
-                cluster.call("scancel", "--signal=USR1", "--batch", job)
-            else:
-                cluster.call("scancel", "--signal=KILL", "--full", job)
-        return not left
+    eventually(lambda: not [cut for cut in cuts if not cut.over()], "all to be cut")
 
-    eventually(cut_what_is_due, "all to be cut")
-    for run in runs[::2]:
-        eventually(lambda run=run: state(call, run)["status"] in ("lost", "stopped"), f"{run} to end")  # type: ignore[misc]
-        call(["resume", run])
-    gate.touch()
-
-    for run in runs:
+    resumed = [run for run in folders if state(call, run)["status"] in ("lost", "stopped")]
+    assert [call(["resume", run]).code for run in resumed] == [0] * len(resumed)
+    for run in folders:
         eventually(lambda run=run: state(call, run)["status"] == "done", f"{run} to be done")  # type: ignore[misc]
         assert outputs(call, run) == ANSWER
-        assert int(str(state(call, run)["generation"])) == 2
+        assert int(str(state(call, run)["generation"])) == 3

@@ -17,6 +17,9 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import ANSWER, WORKFLOW, Call, eventually
 from tests.slurm.test_runs import outputs, state
 
+from d4py.errors import UsageError
+from d4py.targets.slurm.container import Container
+
 ROOT = Path(__file__).parents[2]
 OVER = ("done", "failed", "lost")
 
@@ -86,3 +89,32 @@ def test_an_image_of_another_state_is_refused(call: Call, counting: Path, kept: 
     assert (absent.code, "There is no image 'other:1'" in absent.err) == (2, True)
     alone = call("submit --slurm counting --image other:1", **kept)
     assert (alone.code, "Add --env image." in alone.err) == (2, True)
+
+
+def test_ranks_that_may_not_see_what_starts_them_are_told_of(call: Call, counting: Path, kept: dict[str, str]) -> None:
+    words = "submit --slurm counting --env image --profile debian-test --nodes 2 --run-id unseen"
+
+    told = call(words, **kept)
+    call("cancel unseen")
+
+    assert (told.code, told.out) == (0, "slurm://unseen\n")
+    assert "ranks in containers see what srun says to them only where the profile 'debian-test' binds" in told.err
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "opt/d4py/lib/python3.11/site-packages",
+        "opt/conda/lib/python3.12/site-packages",
+        "usr/lib/python3/dist-packages",
+        "usr/local/lib/python3.11/site-packages",
+    ],
+)
+def test_an_image_without_mpi_is_refused_where_ranks_are_to_run_in_it(place: str, tmp_path: Path) -> None:
+    image = Container(name="counting", root=tmp_path, workflow="counting")
+
+    image.check("multi")
+    with pytest.raises(UsageError, match=r"The image 'counting' has no mpi4py, .* Put d4py\[mpi\] into requirements"):
+        image.check("mpi")
+    (tmp_path / place / "mpi4py").mkdir(parents=True)
+    image.check("mpi")

@@ -26,7 +26,12 @@ from d4py.targets.slurm.submit import script_of
         ("wf.py --partition nowhere", "sbatch refuses: "),
         ("wf.py --nodes 99", "sbatch refuses: "),
         ("wf.py --partition short --time 20", "sbatch refuses: "),
-        ("wf.py --profile supermuc-ng", "needs --account"),
+        ("wf.py --ntasks-per-node 99", "ask for fewer with --ntasks-per-node."),
+        ("wf.py --profile supermuc-ng", "needs --account and --time. Give them."),
+        ("wf.py --profile ./absent.toml", "There is no file './absent.toml'. Name a profile"),
+        ("wf.py --sweep n=1..5", "takes int, not '1..5'. Write --sweep n=10,..."),
+        ("wf.py --sweep n=1,two", "takes int, not 'two'. Write --sweep n=10,..."),
+        ("wf.py --wait --output file:///nowhere/out.jsonl", "does not exist. Make it first: mkdir -p /nowhere."),
         ("wf.py --profile supermuc-ng --account a --time 5 --mem 4G", "forbids --mem=4G"),
         ("wf.py --mapping multi --nodes 2", "'multi' runs on one node"),
         ("wf.py --nodes 2 -n 3", "The job has 2 ranks, but -n 3 was given."),
@@ -48,7 +53,7 @@ def test_without_slurm_the_remedy_is_named(call: Call) -> None:
 
     assert (told.code, told.err) == (
         2,
-        "d4py: error: There is no squeue on this machine. Submit where Slurm's programs are: on a login node.\n",
+        "d4py: error: There is no squeue on this machine. Submit on a login node; --host LOGIN does so from elsewhere.\n",
     )
 
 
@@ -80,6 +85,15 @@ def test_profiles_are_listed_and_shown(name: str, call: Call) -> None:
         ("again = 'soon'", "has again = 'soon'"),
         ("lancher = []", "Did you mean 'launcher'?"),
         ("launcher = [", "cannot be read"),
+        ('launcher = "srun --mpi=pmix"', 'Write a list of words: launcher = ["srun", "--mpi=pmix"].'),
+        ('launcher = ["mpiexec", "-n", "{rank}"]', '"{ranks}" is their number.'),
+        ("launcher = []", "has launcher = []"),
+        ("required = [1]", "Write a list of words: required = "),
+        ("margin = '2 min'", "Write a number."),
+        ("[options]\npartiton = 'main'", "has 'partiton' in options"),
+        ("[options]\npartiton = 'main'", "Did you mean 'partition'?"),
+        ("needed = ['acount']", "Did you mean 'account'?"),
+        ("forbidden = ['mem']", 'Write a flag of sbatch: "--mem".'),
     ],
 )
 def test_a_profile_that_is_wrong_is_told_with_its_file(text: str, says: str, call: Call, here: Path) -> None:
@@ -92,6 +106,24 @@ def test_a_profile_that_is_wrong_is_told_with_its_file(text: str, says: str, cal
     assert told.code == 2
     assert says in told.err
     assert "mine.toml" in told.err
+
+
+def test_a_profile_that_is_wrong_hides_no_other(call: Call, here: Path) -> None:
+    folder = here / "config" / "d4py" / "profiles"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("lancher = []")
+
+    told = call("profile list")
+
+    assert told.code == 0
+    assert "generic" in told.out
+    assert next(line for line in told.out.splitlines() if line.startswith("mine")).endswith("Did you mean 'launcher'?")
+
+
+def test_a_profile_is_shown_by_the_path_of_its_file(call: Call, here: Path) -> None:
+    (here / "mine.toml").write_text('about = "Ours."\n')
+
+    assert call("profile show ./mine.toml").out == 'about = "Ours."\n'
 
 
 NASTY = (

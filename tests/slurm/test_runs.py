@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.slurm.cluster import Cluster
@@ -30,6 +31,13 @@ def state(call: Call, run: str) -> dict[str, object]:
     """Return the state of a run."""
     told: dict[str, object] = json.loads(call(["status", run, "-o", "json"]).out)
     return told
+
+
+def written(call: Call, run: str) -> int:
+    """Return how many numbers there are so far."""
+    counts = state(call, run)["counts"]
+    assert isinstance(counts, dict)
+    return int(counts["numbers"]["written"]) if counts else 0
 
 
 def test_a_run_is_submitted_at_once_and_spread_over_the_nodes(call: Call) -> None:
@@ -61,11 +69,16 @@ def test_a_pe_that_raises_fails_the_run_with_its_name(call: Call, here: Path) ->
     assert "PE 'Count', instance Count[" in call(["logs", run]).out
 
 
-def test_a_run_that_goes_on_is_cancelled_and_resumed(call: Call, here: Path, cluster: Cluster) -> None:
+def test_a_run_that_goes_on_makes_a_checkpoint_is_cancelled_and_resumed_and_its_logs_are_followed(
+    call: Call, here: Path, cluster: Cluster
+) -> None:
     gate = here / "gate"
-    run = call(f"submit --slurm wf.py {SITE} --set gate={gate} --checkpoint 0.2").out.strip()
+    run = call(f"submit --slurm wf.py {SITE} --set gate={gate}").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
-    eventually(lambda: list((folder / "commits").glob("e*.json")), "a checkpoint")
+    eventually(lambda: written(call, run), "the run")
+    asked = call(["snapshot", run])
+    assert asked.code == 0, asked.err
+    assert list((folder / "commits").glob("e*.json"))
     assert state(call, run)["status"] == "running"
 
     cancelled = call(["cancel", run])
@@ -74,10 +87,15 @@ def test_a_run_that_goes_on_is_cancelled_and_resumed(call: Call, here: Path, clu
 
     assert cancelled.code == 0
     assert state(call, run)["status"] == "cancelled"
-    gate.touch()
     assert call(["resume", run]).out.strip() == run.removeprefix("slurm://")
-    done(call, run)
+    with ThreadPoolExecutor(1) as threads:
+        followed = threads.submit(call, ["logs", "-f", run])  # while it goes on
+        eventually(lambda: state(call, run)["status"] == "running", "the run to go on")
+        gate.touch()
+        done(call, run)
     assert outputs(call, run) == ANSWER
+    assert sorted(followed.result().out.splitlines()) == sorted(call(["logs", run]).out.splitlines())
+    assert set(re.findall(r"on (n\d)", followed.result().out))
 
 
 def test_a_job_that_waits_is_queued_and_can_be_cancelled(call: Call, cluster: Cluster) -> None:
@@ -107,7 +125,7 @@ def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(call: Call, 
     site = SITE.replace("debian-test", "mine")
     run = call(f"submit --slurm wf.py {site} --set gate={gate}").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
-    eventually(lambda: (folder / "state.json").exists() and state(call, run)["status"] == "running", "the run")
+    eventually(lambda: written(call, run), "the run")
     job = json.loads((folder / "submission.json").read_text())["jobs"][-1]
 
     cluster.call("scancel", "--signal=USR1", "--batch", job)
@@ -120,7 +138,9 @@ def test_usr1_before_the_end_makes_a_checkpoint_and_the_run_goes_on(call: Call, 
     assert len((folder / "job" / "ids").read_text().split()) == 1
 
 
-def test_a_node_that_dies_leaves_a_run_that_can_be_resumed(call: Call, here: Path, cluster: Cluster) -> None:
+def test_a_node_that_dies_leaves_a_run_that_is_lost_and_can_be_resumed(
+    call: Call, here: Path, cluster: Cluster
+) -> None:
     gate = here / "gate"
     words = f"submit --slurm wf.py --profile generic --nodes 2 --ntasks-per-node 2 --time 10 --set gate={gate}"
     run = call(f"{words} --checkpoint 0.2").out.strip()
@@ -132,19 +152,21 @@ def test_a_node_that_dies_leaves_a_run_that_can_be_resumed(call: Call, here: Pat
     cluster.kill_node(second)
     try:
         eventually(lambda: state(call, run)["status"] not in ("running", "starting"), "the run to end")
-        cluster.call("scancel", "--user=root", "--partition=main")
+        told = call(["wait", run])
     finally:
         cluster.start_node(second)
-        eventually(lambda: "idle" in cluster.states(), "nodes")
+        eventually(lambda: cluster.states() == ["idle"] * cluster.nodes, "nodes")
+
+    assert told.code == 5
+    assert (state(call, run)["status"], state(call, run)["exit_code"]) == ("lost", 5)
     gate.touch()
     here_again = call(["resume", run, "--here", "--mapping", "multi", "-n", "2", "-q"])
-
     assert here_again.code == 0, here_again.err
     assert outputs(call, run) == ANSWER
 
 
 def test_submitting_twice_finds_the_first(call: Call, here: Path, cluster: Cluster) -> None:
-    words = f"submit --slurm wf.py {SITE} --run-id twice"
+    words = "submit --slurm wf.py --profile debian-test --ntasks-per-node 2 --time 10 --run-id twice"
 
     first, second = call(words), call(words)
 
@@ -172,9 +194,21 @@ def test_an_mpi_type_that_the_library_does_not_speak_is_refused_by_every_rank_an
     eventually(lambda: list((here / "state/d4py/runs/wrong/job").glob("exit.*")), "the job to end")
 
     (code,) = (here / "state/d4py/runs/wrong/job").glob("exit.*")
+    log = call("logs wrong").out
     assert sent.code == 0
-    assert int(code.read_text()) != 0
+    assert int(code.read_text()) == 2, log
+    told = [line for line in log.splitlines() if "d4py: error: " in line]
+    assert len(told) == 1, log
+    assert "This is one of 8 ranks, which cannot find each other: srun's --mpi type is not one that Open MPI" in told[0]
+    assert ranks_that_left_with(2, log) == set(range(8)), log
     assert not (here / "state/d4py/runs/wrong/run.json").exists()
+
+
+def ranks_that_left_with(code: int, log: str) -> set[int]:
+    """Return the ranks that ended with an exit code, as srun says."""
+    listed = re.findall(rf"tasks? ([\d,-]+): Exited with exit code {code}$", log, re.MULTILINE)
+    spans = [span.partition("-") for part in listed for span in part.split(",")]
+    return {rank for first, _, last in spans for rank in range(int(first), int(last or first) + 1)}
 
 
 def test_a_profile_is_checked_by_a_job_that_says_which_launchers_work(call: Call, here: Path) -> None:
@@ -187,7 +221,7 @@ def test_a_profile_is_checked_by_a_job_that_says_which_launchers_work(call: Call
     assert good.code == 0, good.err
     assert re.search(r"^works +srun --mpi=pmix +2 ranks, 2 nodes$", good.out, re.MULTILINE)
     assert re.search(r"^works +mpiexec -n {ranks} +2 ranks, 2 nodes$", good.out, re.MULTILINE)
-    assert re.search(r"^fails +srun --mpi=pmi2 +\S", good.out, re.MULTILINE)
+    assert re.search(r"^fails +srun --mpi=pmi2 +This is one of 2 ranks, which cannot", good.out, re.MULTILINE)
     assert bad.code == 2
     assert re.search(r"^fails +srun --mpi=none +\S", bad.out, re.MULTILINE)
     assert "The launcher of the profile 'wrong' does not work. Set launcher = " in bad.err

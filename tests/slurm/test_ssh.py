@@ -110,7 +110,7 @@ def test_a_folder_its_data_and_a_profile_of_ones_own_go_with_it(laptop: Call, lo
     assert {path.name for path in (login.root / "r/sent/sums").iterdir()} >= {"workflow.py", "beside.py"}
     assert not (login.root / "r/sent/sums/.git").exists()
     assert len((login.root / "out.jsonl").read_text().splitlines()) == 3
-    assert re.search(r"^Count \| .* on n\d$", sent.out, re.MULTILINE)
+    assert re.search(r"^Count@\d \| .* on n\d$", sent.out, re.MULTILINE)
 
 
 def test_it_is_suspended_resumed_and_cancelled_from_the_laptop(laptop: Call, login: Login, cluster: Cluster) -> None:
@@ -121,11 +121,11 @@ def test_it_is_suspended_resumed_and_cancelled_from_the_laptop(laptop: Call, log
     suspended = laptop(["suspend", run, "--timeout", "60"])
     assert (suspended.code, state(laptop, run)["status"]) == (0, "stopped")
     assert suspended.out == f"{run}: stopped. Continue: d4py resume {run}\n"
-    eventually(
-        lambda: "d4py" not in cluster.call("squeue", "--noheader", "--name", folder_of(login, run).name), "its end"
-    )
-    assert laptop(["resume", run]).out == f"{run}\n"
+    job = ("squeue", "--noheader", "--format=%l", f"--name=d4py-{folder_of(login, run).name}")
+    eventually(lambda: not cluster.call(*job), "its end")
+    assert laptop(["resume", run, "--time", "20"]).out == f"{run}\n"
     eventually(lambda: state(laptop, run)["generation"] == 2, "the run")
+    assert "20:00" in cluster.call(*job)
     assert laptop(["cancel", run, "--timeout", "60"]).code == 0
     assert state(laptop, run)["status"] == "cancelled"
     assert laptop(["wait", run]).code == 5
@@ -259,7 +259,7 @@ def test_a_login_node_without_slurm_is_told(laptop: Call, login: Login) -> None:
 
     assert (told.code, told.out) == (2, "")
     assert told.err == (
-        "d4py: error: login: There is no squeue on this machine. Submit where Slurm's programs are: on a login node.\n"
+        "d4py: error: login: There is no squeue on this machine. Submit on a login node; --host LOGIN does so from elsewhere.\n"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Call, eventually
+from tests.slurm.test_runs import written
 
 SITE = "--profile generic --mapping simple --time 10"
 
@@ -153,19 +154,30 @@ def test_members_run_as_jobs_of_several_ranks(call: Call) -> None:
     assert sorted(total for _, (_, total) in values(call, run)) == [135, 145, 155, 570, 590, 610]
 
 
-def test_a_member_that_its_time_cuts_off_goes_on_by_itself(call: Call, here: Path, cluster: Cluster) -> None:
-    gate = here / "gate"
-    words = f"submit --slurm wf.py {SITE} --sweep n=5000,9000 --set gate={gate} --run-id t"
+@pytest.mark.parametrize("again", ["requeue", "dependent"])
+def test_a_member_that_its_time_cuts_off_goes_on_by_itself(
+    again: str, call: Call, here: Path, cluster: Cluster
+) -> None:
+    """It is the task that has the number of the whole array: the others neither begin anew with it nor hold it up."""
+    (here / "site.toml").write_text(f'launcher = ["mpiexec", "-n", "{{ranks}}"]\nagain = "{again}"\n')
+    site = "--profile ./site.toml --mapping simple --time 10"
+    words = f"submit --slurm wf.py {site} --sweep gate={here}/0,{here}/1,{here}/2 --set n=5000 --run-id t"
     assert call(words).code == 0
-    eventually(lambda: statuses(call, "t") == ["running"] * 2, "both to run")
+    eventually(lambda: statuses(call, "t") == ["running"] * 3, "all to run")
+    eventually(lambda: written(call, "t/2"), "the member to come further than where it began")
     (job,) = json.loads((Path(status(call, "t")["folder"]) / "submission.json").read_text())["jobs"]
+    assert f"JobId={job} ArrayJobId={job} ArrayTaskId=2" in cluster.call("scontrol", "show", "job", f"{job}_2")
+    assert call("cancel t/0").code == 0
 
-    cluster.call("scancel", "--signal=USR1", "--batch", f"{job}_1")
-    eventually(lambda: statuses(call, "t")[1] in ("queued", "stopped"), "the checkpoint")
-    gate.touch()
+    cluster.call("scancel", "--signal=USR1", "--batch", f"{job}_2")
+    eventually(lambda: statuses(call, "t")[2] in ("queued", "stopped"), "the checkpoint")
+    (here / "2").touch()
 
-    assert call("wait t").code == 0
-    assert [member["generation"] for member in status(call, "t")["members"]] == [1, 2]
+    eventually(lambda: statuses(call, "t")[2] == "done", "the member to go on", within=200)
+    assert statuses(call, "t") == ["cancelled", "running", "done"]
+    (here / "1").touch()
+    call("wait t")
+    assert [member["generation"] for member in status(call, "t")["members"]] == [1, 1, 2]
     assert len(values(call, "t")) == 6
 
 

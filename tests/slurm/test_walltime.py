@@ -1,25 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job whose time is over is requeued and goes on. It has had the time of all tests before this one."""
+"""Jobs whose time is really over go on: by the same job, and by one that depends on it. A job whose node dies waits to begin again. All wait beside each other."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
-from tests.slurm.conftest import ANSWER, Cut, eventually
+import pytest
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import ANSWER, WORKFLOW, Call, caller, eventually
 from tests.slurm.test_runs import done, outputs, state
 
+SITE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 40\nrequired = ["--nodelist={nodes}"]\n'
+WORDS = "submit --slurm wf.py --nodes 2 --ntasks-per-node 2"
+RUNS = {"dead": ("requeue", 10), "requeue": ("requeue", 1), "dependent": ("dependent", 1)}  # how they go on; minutes
 
-def test_a_job_whose_time_is_over_is_requeued_and_goes_on(cut: Cut) -> None:
-    call, run, here = cut
-    folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
 
-    eventually(lambda: int(str(state(call, run)["generation"])) >= 2, "it to go on", within=240)
-    (here / "gate").touch()
+class Sent(NamedTuple):
+    """What calls d4py, and where the runs are; each is named by how it goes on."""
+
+    call: Call
+    runs: Path
+
+
+@pytest.fixture(scope="module")
+def sent(cluster: Cluster) -> Iterator[Sent]:
+    """Two runs of which each job has a minute, and one on nodes of its own. They write slowly until they have gone on."""
+    with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        here = Path(folder)
+        (here / "wf.py").write_text(WORKFLOW)
+        call, runs = caller(cluster, here), here / "state/d4py/runs"
+        for run, (again, minutes) in RUNS.items():
+            (here / f"{run}.toml").write_text(SITE.format(again=again, nodes="n3,n4" if run == "dead" else "n1,n2"))
+            gate = runs / run / "generations/0002.json"
+            every = 0.3 if run == "dead" else 5
+            words = f"{WORDS} --time {minutes} --profile ./{run}.toml --checkpoint {every} --run-id {run}"
+            told = call(f"{words} --set gate={gate}")
+            assert told.code == 0, told.err
+        yield Sent(call, runs)
+
+
+def test_a_job_of_which_a_node_dies_waits_to_begin_again(sent: Sent, cluster: Cluster) -> None:
+    call, runs = sent
+    eventually(lambda: list((runs / "dead/commits").glob("e*.json")), "a checkpoint")
+
+    cluster.kill_node(4)
+
+    try:
+        eventually(lambda: state(call, "dead")["status"] == "queued", "Slurm to find that the node is dead")
+        assert len(json.loads((runs / "dead/submission.json").read_text())["jobs"]) == 1
+    finally:
+        cluster.call("scancel", "--name=d4py-dead")
+        cluster.start_node(4)
+
+
+def test_a_job_whose_time_is_over_goes_on_in_the_next(sent: Sent) -> None:
+    call, runs = sent
+
+    eventually((runs / "dependent/job/ids").exists, "Slurm to say that the time is nearly over")
+
+    done(call, "dependent")
+    assert state(call, "dependent")["generation"] == 2
+    assert outputs(call, "dependent") == ANSWER
+
+
+def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: Cluster) -> None:
+    call, runs = sent
+    folder = runs / "requeue"
+    (job,) = json.loads((folder / "submission.json").read_text())["jobs"]
 
     eventually(
-        lambda: state(call, run)["status"] == "done", "its end", within=240
-    )  # it may wait to be requeued once more
-    done(call, run)
-    assert outputs(call, run) == ANSWER
+        lambda: "BeginTime" in cluster.call("squeue", "--noheader", f"--jobs={job}", "--format=%r"), "it to wait"
+    )
+    assert state(call, "requeue")["status"] == "queued"
+    eventually(
+        lambda: state(call, "requeue")["status"] == "done", "it to go on", within=200
+    )  # Slurm has it wait for two minutes
+    done(call, "requeue")
+    assert state(call, "requeue")["generation"] == 2
+    assert outputs(call, "requeue") == ANSWER
     assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1
     assert not (folder / "job" / "ids").exists()

@@ -73,7 +73,7 @@ def profile(here: Path, text: str) -> None:
 
 def test_nodes_have_no_way_out(cluster: Cluster) -> None:
     """Else the tests below show nothing."""
-    routes = subprocess.check_output(["ip", "-n", "d4py-n1", "route"], text=True)
+    routes = subprocess.check_output(["ip", "-n", cluster.space(1), "route"], text=True)
 
     assert len(routes.splitlines()) == 1
     assert "default" not in routes

@@ -9,7 +9,7 @@ from tests.slurm.conftest import Call, eventually
 from tests.slurm.test_runs import state
 from tests.slurm_long.accounting import Accounted
 
-SITE = "--profile generic --ntasks-per-node 2 --time 2"
+SITE = "--profile generic --ntasks-per-node 2 --time 3"
 
 
 def test_a_run_whose_state_was_never_written_has_the_end_that_sacct_tells(call: Call, cluster: Accounted) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.mpi.installed import INTEL
 from tests.slurm.cluster import Cluster
 from tests.slurm.test_worlds import judge
 from tests.slurm.ways import OWN, CameTo, Way, start, ways
@@ -15,7 +16,7 @@ from tests.slurm.ways import OWN, CameTo, Way, start, ways
 NODES, PER_NODE = 4, 2
 LAUNCHERS = ["srun --mpi=pmix", "srun --mpi=pmi2", "srun --mpi=none", "srun", OWN, "others", "nothing"]
 LAUNCHERS += ["srun of half the ranks", "srun on one node"]
-TRIED = ways(LAUNCHERS)
+TRIED = ways(LAUNCHERS) + ways([*LAUNCHERS[:5], "nothing"], mpis=[INTEL])
 
 
 @pytest.fixture(scope="session")

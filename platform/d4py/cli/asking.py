@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from d4py.cli.parser import Namespace, Parser, seconds
 from d4py.cli.summary import run_name
-from d4py.cli.table import painted_status
+from d4py.cli.table import number_of, painted_status
 from d4py.runs import Folder, State, find
+from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import going_on, until
 from d4py.targets.find import look_at, target_of
 
@@ -25,21 +26,42 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     """Ask, wait for the effect, say what happened. Exits 0 also where the effect is still to come: what was asked stays asked."""
     folder = find(args.run)
     look, room = look_at(folder), target_of(folder)
+    if room is not None and kind == "cancel" and look().status.over:
+        room.notice(folder)  # perhaps a job is to go on with it
     going_on(folder, what=what, look=look)
-    folder.request(kind)
+    now = kind == "cancel" and args.now
+    for _ in range(2 if now else 1):  # the first has live sources drain, the second ends that
+        folder.request(kind)
     if room is not None and kind == "cancel":
         room.cancel(folder)
     state = until(folder, lambda state: effect(folder, state), timeout=args.timeout, look=look)
-    if room is not None and kind == "cancel":
-        room.end(folder)
-    name = run_name(folder.path, look().run)
-    if state is None:
+    killed = len(room.end(folder, now=now)) if room is not None and kind == "cancel" else 0
+    last = look()
+    name = run_name(folder.path, last.run)
+    if killed:
+        which = (
+            f"{number_of(killed, 'run')} killed, not ended" if isinstance(folder, Sweep) else "killed: it had not ended"
+        )
+        print(f"{name}: {which} after {args.timeout:g} s. Continue: d4py resume {name}")
+    elif state is None and kind == "cancel" and drains(folder):
+        print(
+            f"{name}: asked to cancel; it drains. Wait: d4py wait {name}; or d4py cancel {name} --now", file=sys.stderr
+        )
+    elif state is None:
         print(f"{name}: asked to {kind}; it goes on, perhaps in a long call. Wait: d4py wait {name}", file=sys.stderr)
     elif state.status.over:
         print(f"{name}: {painted_status(state.status.value)}{tail(state, name)}")
     else:
         print(f"{name}: checkpoint {epoch_of(folder)} made; the run goes on")
     return 0
+
+
+def drains(folder: Folder) -> bool:
+    """Whether a run that was asked to end, or one of a sweep, takes its time: what a live source gave is worked off."""
+    if isinstance(folder, Sweep):
+        return any(drains(member.folder) for member in folder.members)
+    state = folder.state()
+    return state.live and not state.status.over
 
 
 def epoch_of(folder: Folder) -> int:

@@ -13,6 +13,7 @@ def options(parser: Parser) -> None:
     """Take a run."""
     add_run(parser)
     add_patience(parser)
+    parser.add_argument("--now", action="store_true", help="end it at once, also where a live source would be drained")
 
 
 def call(args: Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d4py.resources import definitions
+from d4py.resources import APPLY, definitions
 
 if TYPE_CHECKING:
     from d4py.cli.parser import Namespace, Parser
 
-ABOUT = "Print the definitions of Workflow, WorkflowTemplate and CronWorkflow for a Kubernetes: d4py crds | kubectl apply --server-side -f -"
+ABOUT = f"Print the definitions of Workflow, WorkflowTemplate and CronWorkflow for a Kubernetes: {APPLY}"
 
 
 def options(parser: Parser) -> None:

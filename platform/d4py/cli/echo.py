@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from d4py.cli.logs import Logs, show
+from d4py.cli.origin import Wanted
 from d4py.runs import Folder
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Echo:
     """Reads the logs of a run again and again."""
 
     def __init__(self, folder: Path) -> None:
-        self._logs = Logs(Folder(folder), [])
+        self._logs = Logs(Folder(folder), Wanted())
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="d4py-echo", daemon=True)
 
@@ -49,4 +50,4 @@ class Echo:
         lines = self._logs.new(whole=whole)
         if lines:
             with suppress(OSError):  # whoever read it went away
-                show(lines)
+                show(lines, plain=True)

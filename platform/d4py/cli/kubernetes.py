@@ -6,18 +6,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
+from collections import deque
 from typing import TYPE_CHECKING
 
-from d4py.cli.table import lasting, number_of, painted_status
+from d4py.cli.table import lasting, painted_status
 from d4py.errors import StateError, UsageError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from d4py.cli.parser import Namespace
     from d4py.runs import State
-    from d4py.targets.kubernetes import Run
+    from d4py.targets.kubernetes import Patience, Run
 
 SCHEME = "kubernetes://"
 _LOOK = 0.5  # seconds
@@ -33,6 +33,7 @@ def call(command: str, args: Namespace) -> int:
         "cancel": cancel,
         "suspend": suspend,
         "resume": resume,
+        "snapshot": snapshot,
     }
     if command not in calls:
         raise UsageError(f"d4py {command} is not for runs on Kubernetes.", hint=f"What is: {listed(calls)}.")
@@ -68,22 +69,44 @@ def status(run: Run, args: Namespace) -> int:
 
 def wait(run: Run, args: Namespace) -> int:
     """Wait until it is over, and exit as it did."""
-    state = until(run, lambda state: state.status.over, timeout=args.timeout)
+    state = over(run, patience(quiet=args.quiet), timeout=args.timeout)
     if state is None:
         raise StateError(
             f"The run {run.id!r} is not over after {args.timeout:g} s.", hint=f"It goes on; see d4py status {run.id}."
         )
     if not args.quiet:
         print(f"{run.id}: {painted_status(state.status.value)}, exit code {state.exit_code}")
-        if state.error and state.exit_code:
-            print(f"d4py: {state.error}", file=sys.stderr)
+        say_why(state)
     return state.exit_code or 0
 
 
-def until(run: Run, wanted: Callable[[State], bool], *, timeout: float | None = None) -> State | None:
+def say_why(state: State) -> None:
+    """Say what a run ended for, where that was not its work."""
+    if state.error and state.exit_code:
+        print(f"d4py: {state.error}", file=sys.stderr)
+
+
+def patience(*, quiet: bool = False) -> Patience:
+    """Return that of one who is told here what a run waits for."""
+    from d4py.targets.kubernetes import Patience
+
+    return Patience(lambda line: None if quiet else print(f"d4py: {line}", file=sys.stderr, flush=True))
+
+
+def over(run: Run, patience: Patience, *, timeout: float | None = None) -> State | None:
+    """Return the state at the end; None when the time is up. Raises UsageError where it cannot even begin."""
+    return until(lambda: run.awaited(patience), timeout)
+
+
+def until(
+    look: Callable[[], State],
+    timeout: float | None,
+    *,
+    wanted: Callable[[State], bool] = lambda state: state.status.over,
+) -> State | None:
     """Return the state once it is as wanted; None when the time is up."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    while not wanted(state := run.state()):
+    while not wanted(state := look()):
         if deadline is not None and time.monotonic() > deadline:
             return None
         time.sleep(_LOOK)
@@ -91,37 +114,46 @@ def until(run: Run, wanted: Callable[[State], bool], *, timeout: float | None = 
 
 
 def logs(run: Run, args: Namespace) -> int:
-    """Print what its newest attempt has printed; of some PEs only what they have logged."""
+    """Print what its newest attempt has printed; of some PEs, or of one rank, only what they have logged."""
+    from d4py.cli.logs import wanted_of
+    from d4py.cli.origin import Origin
+
+    wanted = wanted_of(args)
+    state = run.state()
+    if plan := run.plan:
+        wanted.check_pes([*plan, *(f"{pe}[{number}]" for pe, size in plan.items() for number in range(size))])
+    if wanted.rank is not None:
+        spec = run.look()["spec"]
+        wanted.check_rank(state.mapping, (spec.get("mpi") or {}).get("ranks", 1))
+    lines = run.lines(follow=patience() if args.follow else None, last=args.lines if wanted.all else None)
+    found: Iterable[str] = (line for line in lines if wanted.all or Origin.read(line) in wanted)
+    if args.lines is not None and not args.follow:
+        found = deque(found, args.lines)
     seen = False
-    for line in run.lines(follow=args.follow, last=None if args.pes else args.lines):
-        label = line.partition(" | ")[0].strip()
-        if not args.pes or label in args.pes or label.partition("[")[0] in args.pes:
-            print(line, flush=args.follow)
-            seen = True
+    for line in found:
+        print(line, flush=args.follow)
+        seen = True
     if not seen:
-        print("Nothing was logged yet." if not run.state().status.over else "Nothing was logged.", file=sys.stderr)
+        print(_silence(run), file=sys.stderr)
     return 0
+
+
+def _silence(run: Run) -> str:
+    """Return why there is no line."""
+    state = run.state()
+    if not state.status.over:
+        return "Nothing was logged yet."
+    return (
+        "There are no logs any more: they went with the pods of the run." if run.pods_gone() else "Nothing was logged."
+    )
 
 
 def outputs(run: Run, args: Namespace) -> int:
     """Print its outputs, or write them to a file."""
-    from d4py.targets.kubernetes import lines
+    from d4py.cli.outputs import deliver
+    from d4py.targets.kubernetes import Outputs
 
-    found = (line for line in lines(run) if args.pe is None or json.loads(line)["pe"] == args.pe)
-    if args.output is not None:
-        if args.pe is not None or args.limit is not None:
-            raise UsageError(
-                "--output writes all outputs.", hint="Leave out --pe and --limit, or print with -o json > FILE."
-            )
-        texts = list(found)
-        Path(args.output).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-        print(f"{number_of(len(texts), 'output')} in {args.output}")
-        return 0
-    for number, text in enumerate(found):
-        if args.limit is not None and number >= args.limit:
-            break
-        entry = json.loads(text)
-        print(text if args.format == "json" else f"{entry['pe']}.{entry['output']}: {entry['value']!r}")
+    deliver(Outputs(run), args)
     return 0
 
 
@@ -143,11 +175,30 @@ def suspend(run: Run, args: Namespace) -> int:
             hint=f"See d4py status {run.id}.",
         )
     run.suspend()
-    state = until(run, lambda state: state.status.over, timeout=args.timeout)
+    state = until(run.state, args.timeout)
     if state is None:
         print(f"{run.id}: asked to suspend; its pods are still ending. Wait: d4py wait {run.id}", file=sys.stderr)
     else:
-        print(f"{run.id}: {painted_status(state.status.value)}. Continue: d4py resume {run.id}")
+        again = "Continue" if run.continues else "It has no checkpoint. Begin anew"
+        print(f"{run.id}: {painted_status(state.status.value)}. {again}: d4py resume {run.id}")
+    return 0
+
+
+def snapshot(run: Run, args: Namespace) -> int:
+    """Ask for a checkpoint, and wait a little until another attempt goes on from it."""
+    before = run.state()
+    if before.status.over:
+        raise StateError(
+            f"The run {run.id!r} makes no checkpoint: it is {before.status.value}.", hint=f"See d4py status {run.id}."
+        )
+    run.snapshot()
+    state = until(run.state, args.timeout, wanted=lambda _: run.snapshotted)
+    if state is None:
+        print(f"{run.id}: asked for a checkpoint; its pods are still ending. See d4py status {run.id}", file=sys.stderr)
+    elif state.generation > before.generation:
+        print(f"{run.id}: stopped at a checkpoint; attempt {state.generation} goes on from there")
+    else:
+        print(f"{run.id}: nothing ran that could make a checkpoint")
     return 0
 
 

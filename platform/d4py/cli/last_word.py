@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The last word of a run in a pod: one line of JSON, where D4PY_TERMINATION_LOG says. A cluster keeps it when the pod is gone.
 
-Values of the variables that D4PY_SECRETS names do not appear in it.
+Values of what is secret do not appear in it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from d4py.errors import WrongWorld
+from d4py.cli.secret import hidden
+from d4py.errors import ConnectorError, WrongWorld
 
 if TYPE_CHECKING:
     from d4py.errors import D4pyError
     from d4py.mappings import Result
 
-LOG, SECRETS = "D4PY_TERMINATION_LOG", "D4PY_SECRETS"
+LOG = "D4PY_TERMINATION_LOG"
 LIMIT = 4096  # bytes that a cluster keeps
 _VERSION = 1
-_HIDDEN = "***"
 
 
 def of_result(result: Result) -> None:
@@ -30,8 +30,9 @@ def of_result(result: Result) -> None:
         from d4py.engine.failure import pe_of
         from d4py.runs import Folder
 
-        counts = counts_of(result).values()
-        totals = {kind: sum(count[kind] for count in counts) for kind in ("read", "written", "quarantined")}
+        counts = counts_of(result)
+        totals = {kind: sum(count[kind] for count in counts.values()) for kind in ("read", "written", "quarantined")}
+        folder = Folder(result.folder)
         leave(
             run=result.run_id,
             mapping=result.mapping,
@@ -40,7 +41,9 @@ def of_result(result: Result) -> None:
             seconds=round(result.seconds, 3),
             **totals,
             outputs=len(result.outputs),
-            checkpoint=Folder(result.folder).state().epoch,
+            checkpoint=folder.state().epoch,
+            graph=folder.description()["digest"],
+            plan={pe: count["instances"] for pe, count in counts.items()},
             failed_pe=pe_of(result.error),
             error=result.error,
         )
@@ -48,7 +51,12 @@ def of_result(result: Result) -> None:
 
 def of_error(error: D4pyError) -> None:
     """Say why a run did not even start."""
-    leave(exit_code=error.exit_code, error=str(error), world=isinstance(error, WrongWorld))
+    leave(
+        exit_code=error.exit_code,
+        error=str(error),
+        world=isinstance(error, WrongWorld),
+        again=isinstance(error, ConnectorError),
+    )
 
 
 def leave(*, error: str, **facts: Any) -> None:
@@ -56,23 +64,15 @@ def leave(*, error: str, **facts: Any) -> None:
     path = os.environ.get(LOG)
     if not path:
         return
-    error = " ".join(_hidden(error).split())
-    while True:
-        text = json.dumps({"d4py": _VERSION, **facts, "error": error})
-        if len(text) < LIMIT or not error:
+    error = " ".join(hidden(error).split())
+    while len(text := json.dumps({"d4py": _VERSION, **facts, "error": error})) >= LIMIT:
+        if error:
+            error = error[: len(error) // 2]
+        elif not facts.pop("plan", None):  # of very many PEs
             break
-        error = error[: len(error) // 2]
     try:
         sys.stdout.flush()
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"{text}\n")
     except OSError:
         return
-
-
-def _hidden(text: str) -> str:
-    """Return a text without the values of secret variables."""
-    for name in os.environ.get(SECRETS, "").split():
-        if value := os.environ.get(name):
-            text = text.replace(value, _HIDDEN)
-    return text

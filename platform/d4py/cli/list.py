@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from d4py.cli.parser import Namespace, Parser, add_format, whole
 from d4py.cli.table import lasting, table
-from d4py.runs import Status
+from d4py.runs import State, Status, home, opened
 from d4py.runs.listing import Entry, listed_runs
+from d4py.runs.submission import submitted
+from d4py.targets.find import look_at_each
 
 ABOUT = "List the runs on this machine, or with --kubernetes those on the cluster of your kubeconfig, newest first."
 
@@ -40,7 +43,7 @@ def call(args: Namespace) -> int:
     elif args.quiet:
         print("".join(f"{entry.name}\n" for entry in entries), end="")
     elif not entries:
-        print("No runs yet. Start one: d4py run WORKFLOW")
+        print(f"No runs yet. Start one: d4py {'submit WORKFLOW --kubernetes' if args.kubernetes else 'run WORKFLOW'}")
     else:
         lines = table(
             ("RUN", "WORKFLOW", "MAPPING", "STATUS", "EXIT", "TOOK", "STARTED (UTC)"),
@@ -55,11 +58,25 @@ def call(args: Namespace) -> int:
 def known(args: Namespace) -> Iterable[Entry]:
     """Return the runs that there are."""
     if not args.kubernetes:
-        return listed_runs()
+        return looked_at(listed_runs(), None if args.all or args.status else args.limit)
     from d4py.targets.kubernetes import Cluster, runs
 
     found = runs(Cluster(namespace=args.namespace), everywhere=args.all and args.namespace is None)
     return [Entry(name=state.run, state=state) for state in found]
+
+
+def looked_at(entries: Iterator[Entry], at_once: int | None) -> Iterator[Entry]:
+    """Yield runs with the states that their targets know of, where their folders leave that open. at_once: for how many these are asked."""
+    while some := list(islice(entries, at_once)):
+        known = {entry.name: entry.state for entry in some}
+        unsure = [name for name, state in known.items() if state is not None and may_go_on(name, state)]
+        known |= zip(unsure, look_at_each([opened(home() / name) for name in unsure]), strict=True)
+        yield from (replace(entry, state=known[entry.name]) for entry in some)
+
+
+def may_go_on(name: str, state: State) -> bool:
+    """Whether a run may be going on, or be about to, as far as its folder says."""
+    return not state.status.over or (state.status is not Status.DONE and submitted(home() / name))
 
 
 def as_json(entry: Entry) -> dict[str, object]:

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from d4py.cli.origin import BAR, Origin, Wanted, ranks_of
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
-from d4py.errors import UsageError, did_you_mean, listed
 from d4py.runs import Folder, find
 from d4py.runs.process import alive
 from d4py.runs.sweep import Sweep
@@ -27,24 +27,31 @@ _LAST_WORDS = 2.0
 def options(parser: Parser) -> None:
     """Take a run, and which of its logs."""
     add_run(parser)
-    parser.add_argument("pes", metavar="PE", nargs="*", help="of these PEs or instances only")
+    parser.add_argument("named", metavar="PE", nargs="*", help="of these PEs or instances only")
+    parser.add_argument("--pe", metavar="PE", action="append", default=[], help="the same, as an option")
+    parser.add_argument("--rank", metavar="N", type=whole(0), help="of the instances on this rank of an MPI job only")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run is over")
     parser.add_argument("-n", "--lines", metavar="N", type=whole(0), help="the last so many lines only")
 
 
+def wanted_of(args: Namespace) -> Wanted:
+    """Return which lines the arguments ask for."""
+    return Wanted([*args.named, *args.pe], args.rank)
+
+
 def call(args: Namespace) -> int:
     """Print the logs."""
-    folder = find(args.run)
-    plans = [run.plan() for run in runs_of(folder).values() if (run.path / "plan.json").exists()]
+    folder, wanted = find(args.run), wanted_of(args)
+    begun = [run for run in runs_of(folder).values() if (run.path / "plan.json").exists()]
+    plans = [run.plan() for run in begun]
     instances = [instance for plan in plans for instance in plan.instances]
-    known = dict.fromkeys(name for instance in instances for name in (instance.pe, instance.label))
-    for pe in args.pes:
-        if pe not in known:
-            raise UsageError(f"The run has no PE {pe!r}; it has {listed(known)}.", hint=did_you_mean(pe, known))
+    wanted.check_pes(dict.fromkeys(name for instance in instances for name in (instance.pe, instance.label)))
+    if begun:
+        wanted.check_rank(begun[0].state().mapping, max(plan.processes for plan in plans))
     if args.follow:
-        follow(folder, args.pes, args.lines)
+        follow(folder, wanted, args.lines)
         return 0
-    lines = Logs(folder, args.pes).new()
+    lines = Logs(folder, wanted).new()
     show(lines if args.lines is None else lines[len(lines) - min(args.lines, len(lines)) :])
     if not lines:
         print("Nothing was logged yet." if not folder.state().status.over else "Nothing was logged.", file=sys.stderr)
@@ -58,9 +65,9 @@ def runs_of(folder: Folder) -> dict[str, Folder]:
     return {"": folder}
 
 
-def follow(folder: Folder, pes: list[str], last: int | None = None) -> None:
+def follow(folder: Folder, wanted: Wanted, last: int | None = None) -> None:
     """Print what is logged, as it comes, until the run is over."""
-    logs, look = Logs(folder, pes), look_at(folder)
+    logs, look = Logs(folder, wanted), look_at(folder)
     lines = logs.new()
     show(lines if last is None else lines[len(lines) - min(last, len(lines)) :])
     while True:
@@ -75,30 +82,39 @@ def follow(folder: Folder, pes: list[str], last: int | None = None) -> None:
         sleep(state.pid, _LOOK)
 
 
-def show(lines: list[tuple[str, str]]) -> None:
-    """Print lines, each with where it comes from."""
+def show(lines: list[tuple[str, str]], *, plain: bool = False) -> None:
+    """Print lines, each with where it comes from. plain: for whoever reads them again, though mpiexec lends ranks a terminal."""
     for label, text in lines:
-        print(f"{paint(label + ' |', DIM)} {text}")
+        # In one piece: a PE may print at this moment.
+        sys.stdout.write(f"{label + BAR if plain else paint(label + BAR, DIM)} {text}\n")
     sys.stdout.flush()
 
 
 class Logs:
     """Log files that may still grow."""
 
-    def __init__(self, folder: Folder, pes: list[str]) -> None:
-        """pes: PEs or instances to read; none of them means all, and the run's own."""
-        self._rooms = {mark: run.path / "logs" for mark, run in runs_of(folder).items()}
-        self._pes = pes
+    def __init__(self, folder: Folder, wanted: Wanted) -> None:
+        self._runs = runs_of(folder)
+        self._wanted = wanted
+        self._ranks: dict[str, dict[str, int]] = {}  # of runs that have a plan, by their mark
         self._read: dict[Path, int] = {}
 
     def new(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return lines that were not returned yet, by time. whole: also a last line without its end."""
         found: list[tuple[str, str, str]] = []
-        for mark, path in ((mark, path) for mark, room in self._rooms.items() for path in sorted(room.glob("*.log"))):
-            label = path.stem
-            if not self._pes or label in self._pes or label.partition("[")[0] in self._pes:
-                found.extend((stamp, mark + label, text) for stamp, text in self._lines(path, whole=whole))
+        for mark, run in self._runs.items():
+            for path in sorted((run.path / "logs").glob("*.log")):
+                origin = Origin(path.stem, self._ranks_of(mark).get(path.stem))
+                if origin in self._wanted:
+                    found.extend((stamp, f"{mark}{origin}", text) for stamp, text in self._lines(path, whole=whole))
         return [(label, text) for _, label, text in sorted(found, key=lambda line: line[0])]
+
+    def _ranks_of(self, mark: str) -> dict[str, int]:
+        """Return where the instances of a run live; nothing for what is no MPI job, or has no plan yet."""
+        run = self._runs[mark]
+        if mark not in self._ranks and (run.path / "plan.json").exists():
+            self._ranks[mark] = ranks_of(run.plan()) if run.state().mapping == "mpi" else {}
+        return self._ranks.get(mark, {})
 
     def _lines(self, path: Path, *, whole: bool) -> list[tuple[str, str]]:
         with open(path, "rb") as file:

@@ -169,8 +169,10 @@ def overview() -> str:
 
 def tell(message: str) -> None:
     """Print an error as one line."""
+    from d4py.cli.secret import hidden
+
     try:
-        print(f"d4py: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"d4py: error: {' '.join(hidden(message).split())}", file=sys.stderr, flush=True)
     except BrokenPipeError:
         return
 

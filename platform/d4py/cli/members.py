@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli.parser import axis, whole
 from d4py.cli.table import lasting, table
-from d4py.errors import UsageError
+from d4py.errors import ParameterError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from d4py.cli.parser import Namespace
     from d4py.runs import State
@@ -56,6 +57,18 @@ def wanted(args: Namespace) -> Members | None:
     if not args.dry_run:
         check_size(number)
     return Members(names=names, values=list(product(*(values for _, values in args.sweep))), at_once=args.at_once)
+
+
+@contextmanager
+def swept(args: Namespace) -> Iterator[None]:
+    """Let what is wrong with a value be told of the option that gave it."""
+    try:
+        yield
+    except ParameterError as error:
+        wrong = next((name for name, _ in args.sweep if f"--set {name}=" in error.hint), "")
+        if not wrong:
+            raise
+        raise ParameterError(error.message, hint=error.hint.replace("--set", "--sweep").rstrip(".") + ",...") from None
 
 
 def show(sweep: Sweep, states: Sequence[State]) -> list[str]:

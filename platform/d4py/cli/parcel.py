@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from d4py.connectors.uri import is_uri
 from d4py.errors import D4pyError, LoadError, StateError, UsageError
+from d4py.targets.slurm.code import files_of
 from d4py.targets.slurm.profile import find
 
 if TYPE_CHECKING:
@@ -36,11 +38,11 @@ def pack(args: Namespace, file: IO[bytes], *, wheels: Callable[[], dict[str, Any
         try:
             if path.is_dir() or path.is_file():
                 args.workflow = path.resolve().name + colon + graph
-                for inner in _files(path.resolve()):
+                for inner in files_of(path.resolve()):
                     tar.add(inner, arcname=str(inner.relative_to(path.resolve().parent)), recursive=False)
             elif "/" in workflow or workflow.endswith(".py"):
                 raise LoadError(f"There is no file {workflow!r}.", hint="Give a .py file or a folder with workflow.py.")
-            if args.file is not None:
+            if args.file is not None and not is_uri(args.file):
                 tar.add(args.file, arcname=f"{_MORE}/inputs", recursive=False)
                 args.file = f"{_MORE}/inputs"
             if args.set_from is not None:
@@ -54,17 +56,6 @@ def pack(args: Namespace, file: IO[bytes], *, wheels: Callable[[], dict[str, Any
             raise LoadError(
                 f"{error.filename or workflow} cannot be read: {error.strerror or error}.", hint="Check its path."
             ) from None
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Yield a file, or what is in a folder, but for hidden files and what Python compiled."""
-    if path.is_file():
-        yield path
-        return
-    for where, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
-        files = [Path(where) / name for name in sorted(names) if not name.startswith(".")]
-        yield from (inner for inner in files if inner.is_file())
 
 
 def _add_wheels(args: Namespace, tar: tarfile.TarFile, wheels: Callable[[], dict[str, Any]]) -> None:
@@ -116,7 +107,10 @@ def _unpack(room: Path) -> None:
         room.mkdir(parents=True, exist_ok=True)
         room.parent.chmod(0o700)
         with tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz") as tar:
-            tar.extractall(room, filter="data")
+            # Python before 3.10.12 and 3.11.4 has no filters; what comes was packed by d4py, for this very user.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            for member in tar:
+                tar.extract(member, room)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise StateError(f"What was sent did not arrive in {str(room)!r}: {error}.", hint="Do it again.") from None
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py.cli.parser import seconds, whole
 from d4py.cli.table import GREEN, RED, paint, table
-from d4py.errors import UsageError
+from d4py.errors import LoadError, UsageError
 from d4py.targets.slurm import profile as profiles
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from d4py.cli.parser import Namespace, Parser
 
 ABOUT = "List the profiles of clusters, show one, or check one by a small job. Your own go into ~/.config/d4py/profiles, a TOML file each."
@@ -32,7 +33,7 @@ def options(parser: Parser) -> None:
 def call(args: Namespace) -> int:
     """Do it."""
     if args.act == "list":
-        rows = [(name, profiles.read(path).about) for name, path in profiles.names().items()]
+        rows = [(name, about(path)) for name, path in profiles.names().items()]
         print("\n".join(table(("PROFILE", "SITE"), rows)))
         return 0
     if args.name is None:
@@ -40,8 +41,16 @@ def call(args: Namespace) -> int:
     profile = profiles.find(args.name)
     if args.act == "check":
         return checked(profile, args)
-    print(Path(profiles.names()[args.name]).read_text(encoding="utf-8"), end="")
+    print(profiles.file_of(args.name).read_text(encoding="utf-8"), end="")
     return 0
+
+
+def about(path: Path) -> str:
+    """Return what a profile says of its site, or what is wrong with its file: one that cannot be used hides no other."""
+    try:
+        return profiles.read(path).about
+    except LoadError as error:
+        return f"cannot be used: {error}"
 
 
 def checked(profile: profiles.Profile, args: Namespace) -> int:

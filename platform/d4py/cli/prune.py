@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from d4py.cli.parser import Namespace, Parser, whole
 from d4py.cli.table import number_of
-from d4py.errors import UsageError
+from d4py.errors import StateError, UsageError
 from d4py.runs import Folder, Status, find, home, opened
 from d4py.runs.listing import listed_runs
-from d4py.runs.pruning import age, goes_on, prune, size
+from d4py.runs.pruning import age, prune, size
+from d4py.targets.find import going_on, look_at_each
 
 ABOUT = "Delete runs that are over, with their outputs, checkpoints and logs. Runs that go on are never deleted."
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -38,7 +39,18 @@ def call(args: Namespace) -> int:
         )
     if args.runs and (args.older is not None or args.keep is not None or args.all):
         raise UsageError("d4py prune takes runs by name or by a rule, not both.", hint="Leave out one.")
+    for run in args.runs:
+        if run.startswith("kubernetes://"):
+            raise UsageError("d4py prune is not for runs on Kubernetes.", hint=f"d4py cancel {run} deletes it.")
     folders = [find(run) for run in args.runs] or list(chosen(args))
+    on = still_on(folders)
+    if args.runs and on and look_at_each(on[:1])[0].status.over:
+        raise StateError(
+            f"A job of the run in {on[0].path} waits or runs.", hint="squeue --me shows it; d4py cancel ends it."
+        )
+    if args.runs and on:
+        raise StateError(f"The run in {on[0].path} still goes on.", hint="End it first: d4py cancel.")
+    folders = [folder for folder in folders if folder not in on]
     total = 0
     for folder in folders:
         held = size(folder)
@@ -58,8 +70,18 @@ def chosen(args: Namespace) -> Iterator[Folder]:
             continue
         if args.older is not None and age(folder) < args.older:
             continue
-        if not goes_on(folder):
-            yield folder
+        yield folder
+
+
+def still_on(folders: Sequence[Folder]) -> list[Folder]:
+    """Return the runs that go on. Raises StateError where nobody knows: that a job may wait to go on with a run is not in its folder."""
+    try:
+        return going_on(folders)
+    except UsageError as error:
+        raise StateError(
+            f"Nothing was deleted, for jobs may wait to go on with these runs: {error.message}",
+            hint="Try again where Slurm answers, or name runs that are done.",
+        ) from None
 
 
 def duration(text: str) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d4py.cli.parser import Namespace, Parser, add_run, pair, whole
@@ -43,6 +44,7 @@ def call(args: Namespace) -> int:
     from d4py.cli.progress import known
     from d4py.cli.watching import Watching
     from d4py.graph.load import Source, load
+    from d4py.mappings import copies
 
     folder = find(args.run)
     items = list(kept_items(folder))
@@ -56,9 +58,11 @@ def call(args: Namespace) -> int:
         raise StateError(
             f"The run {args.run!r} was started from Python, not from a file.", hint="Run its script again."
         )
-    source = Source(**description["source"])
+    source = replace(Source(**description["source"]), kept=None)
     source.parameters.update(args.parameters)
-    mappings.get(args.mapping or description["mapping"]).prepare(args.processes)
+    engine = mappings.get(args.mapping or description["mapping"])
+    copies.refuse(engine)
+    engine.prepare(args.processes)
     workflow = load(source)
     inputs = {**dict.fromkeys((pe.id or "" for pe in workflow.graph.roots()), 0), **as_inputs(items)}
     settings = {**description["options"], **({"processes": args.processes} if args.processes else {})}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def options(parser: Parser) -> None:
     add_report(parser)
     add_image(parser)
     parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
+    parser.add_argument("--source", help=argparse.SUPPRESS)  # what a submission noted of the workflow, for its job
 
 
 def add_course(parser: Parser) -> None:
@@ -92,12 +94,17 @@ def call(args: Namespace) -> int:
     from d4py.cli.ending import ended
     from d4py.cli.progress import known
     from d4py.cli.watching import Watching
+    from d4py.mappings import copies
     from d4py.runs import home, new_id
 
     if args.image is not None:
+        copies.refuse()
         return contained(args)
+    if args.mapping is not None:
+        copies.refuse(mappings.get(args.mapping))
     workflow = begun(args)
     mapping, processes = mapping_of(args, workflow)
+    copies.refuse(mappings.get(mapping))
     inputs = inputs_of(args)
     name = args.run_id or new_id()
     folder = Path(args.run_dir) if args.run_dir else home() / name

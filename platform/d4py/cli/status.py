@@ -85,7 +85,7 @@ def told(state: State) -> str:
     more = [f"exit code {state.exit_code}"] if state.exit_code is not None else []
     if not state.status.over and state.pid:
         more.append(f"process {state.pid} on {state.host}")
-    if state.error:
+    if state.error not in ("", state.status.value):
         more.append(state.error)
     return f"{painted_status(state.status.value)}{' (' if more else ''}{'; '.join(more)}{')' if more else ''}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from d4py.cli.parser import Namespace, Parser
     from d4py.graph.load import Workflow
     from d4py.runs import Folder
+    from d4py.targets.slurm import Members
     from d4py.targets.slurm.container import Container
 
 ABOUT = "Start a run in the background, here or on a cluster, and print its id. See how it does with d4py status, logs -f and wait."
 _KUBERNETES = ("namespace", "values")
-_SLURM = ("profile", "host", "env", "sweep", "at_once")
+_SLURM = ("profile", "host", "env", "sweep", "at_once", "sbatch")
 _NUMBERS = {
     "nodes": "how many nodes (default: 1)",
     "ntasks-per-node": "ranks on each (default: the profile's, else 1)",
@@ -74,6 +76,13 @@ def add_slurm(parser: Parser) -> None:
         group.add_argument(f"--{name}", metavar="N", type=whole(1), help=about)
     for name, about in _WORDS.items():
         group.add_argument(f"--{name}", metavar=name.upper(), help=about)
+    group.add_argument(
+        "--sbatch",
+        metavar="FLAG",
+        action="append",
+        default=[],
+        help="a further flag of sbatch: --sbatch=--gres=gpu:1; it may be given several times",
+    )
 
 
 def call(args: Namespace) -> int:
@@ -82,6 +91,8 @@ def call(args: Namespace) -> int:
     from d4py.cli.summary import run_name
     from d4py.connectors.uri import is_uri
     from d4py.runs import home, new_id
+    from d4py.runs.outputs import Outputs
+    from d4py.runs.submission import submitted
     from d4py.runs.waiting import until
     from d4py.targets.find import look_at
 
@@ -94,19 +105,28 @@ def call(args: Namespace) -> int:
         return far.submit(sys.modules[__name__], args, name)
     path = Path(args.run_dir).absolute() if args.run_dir else home() / name
     send = received if args.received else to_slurm if args.slurm else here
+    before = args.slurm and submitted(path)
     folder = send(args, name, path)
     if folder is None:
         return 0
-    print(("slurm://" if args.slurm else "") + run_name(folder.path, name), flush=True)
+    told = ("slurm://" if args.slurm else "") + run_name(folder.path, name)
+    print(told, flush=True)
+    if before and not args.received:  # that comes once more when a connection is lost
+        is_now = look_at(folder)().status.value
+        print(f"d4py: {told} was submitted before, and is {is_now}: nothing was sent.", file=sys.stderr)
     if args.follow:
         from d4py.cli.logs import follow
+        from d4py.cli.origin import Wanted
 
-        follow(folder, [])
+        follow(folder, Wanted())
     if args.wait or args.follow:
         state = until(folder, lambda state: state.status.over, look=look_at(folder))
         code = 5 if state is None or state.exit_code is None else state.exit_code
         if args.slurm and code in (0, 4) and is_uri(args.output):
-            give_back(folder, args.output)
+            give_back(Outputs(folder), args.output, room=folder.path)
+        if code and state is not None:
+            word = f"{state.status.value}, exit code {code}"
+            print(f"d4py: {told}: {word}. See d4py status {told} and d4py logs {told}.", file=sys.stderr)
         return code
     return 0
 
@@ -140,49 +160,44 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     from d4py.cli.members import wanted
     from d4py.cli.parcel import wheels_sent
     from d4py.cli.staging import check_output, stage
-    from d4py.cli.workflow import inputs_of, loaded, mapping_of
-    from d4py.graph import inputs
-    from d4py.graph.check import check
-    from d4py.graph.load import check_values
+    from d4py.cli.workflow import mapping_of
     from d4py.mappings import get
     from d4py.runs.submission import submitted
     from d4py.targets import slurm
+    from d4py.targets.slurm.code import NOTE
     from d4py.targets.slurm.wheelhouse import gathered, requirements_of
 
     refuse(args, _KUBERNETES, "Add --kubernetes.")
     check_output(args)
-    stage(args, slurm.find(args.profile or "generic"), path)
+    stage(args, slurm.find(args.profile or "generic"), path, warn=warned)
     sweep = wanted(args)
     environment = args.env or slurm.find(args.profile or "generic").environment
     image = in_image(args, environment)
     seen = [*things_of(args), *map(Path, slurm.find(args.profile or "generic").bind)]
-    load = loaded if environment == "host" else loaded_or_not
-    workflow = load(args, sweep.parameters(0) if sweep else {})
-    known = bool(workflow.digest)
-    if sweep is not None and workflow.source is not None and known:
-        check_values(workflow.source, dict(args.sweep))
-    if known:
-        calls = inputs.resolve(workflow.graph, inputs_of(args))
-        check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
+    workflow = judged(args, environment, sweep)
     mapping = mapping_of(args, workflow)[0] if args.mapping or "mapping" in workflow.toml.get("defaults", {}) else "mpi"
     get(mapping)
+    own = image is None and keeps(args, workflow)
     script = slurm.script_of(
         name,
         path,
-        words(args),
+        [*([f"--source={path / NOTE}"] if own else []), *words(args)],
         profile=args.profile or "generic",
         options={option: getattr(args, option) for option in _fields()},
+        more=args.sbatch,
         mapping=mapping,
         processes=args.processes,
         environment=environment,
         image=image,
         seen=seen,
         sweep=sweep is not None,
-        workflow=workflow if known else None,
+        workflow=workflow if workflow.digest else None,
     )
     if args.dry_run:
         print(script.text, end="")
         return None
+    if script.unseen:
+        warned(script.unseen)
     if image is not None:
         path.mkdir(parents=True, exist_ok=True)
         image.lay([Path.cwd(), path, *seen])
@@ -190,7 +205,45 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     if environment == "wheelhouse" and not submitted(path):
         needed = requirements_of(workflow.toml, workflow.name)
         wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
-    return slurm.submit(script, workflow=workflow.name, mapping=mapping, sweep=sweep, wheels=wheels)
+    pinned = replace(workflow, digest=workflow.digest if environment == "host" else "")
+    return slurm.submit(
+        script,
+        workflow=workflow.name,
+        mapping=mapping,
+        warn=warned,
+        sweep=sweep,
+        wheels=wheels,
+        source=pinned if own else None,
+    )
+
+
+def keeps(args: Namespace, workflow: Workflow) -> bool:
+    """Whether a run is to keep a copy of its workflow's code; what was sent here is one already."""
+    return not (args.received and workflow.source is not None and workflow.source.kind == "file")
+
+
+def judged(args: Namespace, environment: str, sweep: Members | None) -> Workflow:
+    """Return the workflow when all is well with it, as far as that can be told here."""
+    from d4py.cli.members import swept
+    from d4py.cli.workflow import inputs_of, loaded
+    from d4py.graph import inputs
+    from d4py.graph.check import check
+    from d4py.graph.load import check_values
+
+    load = loaded if environment == "host" else loaded_or_not
+    with swept(args):
+        workflow = load(args, sweep.parameters(0) if sweep else {})
+        if sweep is not None and workflow.source is not None and workflow.digest:
+            check_values(workflow.source, dict(args.sweep))
+    if workflow.digest:
+        calls = inputs.resolve(workflow.graph, inputs_of(args))
+        check(workflow.graph, [pe for pe, call in calls.items() if isinstance(call, list)])
+    return workflow
+
+
+def warned(text: str) -> None:
+    """Say what is not wrong, and may surprise."""
+    print(f"d4py: {text}.", file=sys.stderr)
 
 
 def in_image(args: Namespace, environment: str) -> Container | None:
@@ -201,8 +254,11 @@ def in_image(args: Namespace, environment: str) -> Container | None:
         return None
     if args.received or args.host:
         raise UsageError("An image does not travel by --host.", hint="Build it there, and submit there.")
+    from d4py.targets import slurm
     from d4py.targets.slurm.container import container
 
+    if slurm.find(args.profile or "generic").containers == "none":
+        raise UsageError("The site has no container runtime.", hint="Take --env wheelhouse, or host.")
     return container(args.workflow, args.image)
 
 

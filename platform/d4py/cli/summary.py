@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextvars import ContextVar
 from itertools import islice
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli import table, values
+from d4py.cli.secret import hidden
 from d4py.runs import Folder, home
 from d4py.runs.counts import Counts, published
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from d4py.mappings import Result
 
 _SHOWN = 5
+NAMED = "D4PY_RUN_NAME"  # of a pod: what its run is called outside
 ELSEWHERE: ContextVar[str] = ContextVar("ELSEWHERE", default="")  # before the names of runs, for whoever asks by ssh
 
 
@@ -94,9 +97,9 @@ def hint_of(result: Result, name: str) -> str:
 
 def tell_failure(result: Result) -> None:
     """Print which PE failed on what, and the user's own lines."""
-    print(f"d4py: error: {' '.join(result.error.split())}", file=sys.stderr)
+    print(f"d4py: error: {' '.join(hidden(result.error).split())}", file=sys.stderr)
     if result.traceback:
-        print(result.traceback, file=sys.stderr)
+        print(hidden(result.traceback), file=sys.stderr)
 
 
 def counts_of(result: Result) -> Counts:
@@ -123,5 +126,7 @@ def name_of(result: Result) -> str:
 
 
 def run_name(folder: Path, run_id: str) -> str:
-    """Return the id of a run that has its folder in the usual place, else the folder; where it was asked for from elsewhere, as it is named there."""
+    """Return the id of a run that has its folder in the usual place, else the folder; where it was asked for from elsewhere, or runs there, as it is named there."""
+    if given := os.environ.get(NAMED):
+        return given
     return ELSEWHERE.get() + (run_id if folder == (home() / run_id).resolve() else str(folder))

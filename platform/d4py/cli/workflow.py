@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py.cli.parser import Namespace, Parser, pair, resource, whole
-from d4py.errors import D4pyError, LoadError, UsageError, did_you_mean, listed
+from d4py.errors import D4pyError, LoadError, StateError, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Parameters
@@ -73,7 +73,10 @@ def add_inputs(parser: Parser) -> None:
     )
     parser.add_argument("-d", "--data", metavar="JSON", help="""input data: '{"PE": [{"input": 1}]}' or '{"PE": 10}'""")
     parser.add_argument(
-        "-f", "--file", metavar="FILE", help="a file with input data; used before -d, which is used before -i"
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="a file with input data, or its URI; used before -d, which is used before -i",
     )
 
 
@@ -87,18 +90,41 @@ def inputs_of(args: Namespace) -> dict[str, Any] | int | None:
     from d4py.graph import inputs
 
     if args.file is not None:
-        return inputs.read(args.file)
+        return _read(args.file)
     if args.data is not None:
         return inputs.parse(args.data, where="The data of -d")
     iterations: int | None = args.iterations
     return iterations
 
 
+def _read(file: str) -> dict[str, Any]:
+    """Read a file of input data, fetched for as long as that takes where it is named by URI."""
+    import tempfile
+    from pathlib import Path
+
+    from d4py.connectors.uri import fetch, is_uri
+    from d4py.graph import inputs
+
+    if not is_uri(file):
+        return inputs.read(file)
+    with tempfile.TemporaryDirectory(prefix="d4py-") as folder:
+        return inputs.read(str(fetch(file, Path(folder))), name=file)
+
+
 def loaded(args: Namespace, more: Parameters[str, str] | None = None) -> Workflow:
-    """Load the workflow that the arguments name. more: further parameters."""
+    """Load the workflow that the arguments name. more: further parameters. Raises StateError where it is not what was submitted."""
     from d4py.graph.load import load
 
-    return load(source_of(args, more))
+    workflow = load(source_of(args, more))
+    if getattr(args, "source", None) is not None:
+        from d4py.targets.slurm.code import noted
+
+        if noted(args.source)[1] not in ("", workflow.digest):
+            raise StateError(
+                f"The code of {workflow.name!r} has changed since the run was submitted.",
+                hint="Submit it again, or continue with d4py resume --accept-changes.",
+            )
+    return workflow
 
 
 def source_of(args: Namespace, more: Parameters[str, str] | None = None) -> Source:
@@ -109,8 +135,12 @@ def source_of(args: Namespace, more: Parameters[str, str] | None = None) -> Sour
     asked: dict[str, dict[str, str]] = {}
     for pe, name, value in args.resources:
         asked.setdefault(pe, {})[name] = value
-    source = find(args.workflow, parameters={**kept, **dict(args.parameters), **(more or {})}, variable=args.graph)
-    return replace(source, resources=asked)
+    given = {**kept, **dict(args.parameters), **(more or {})}
+    if getattr(args, "source", None) is not None:
+        from d4py.targets.slurm.code import noted
+
+        return replace(noted(args.source)[0], parameters=given, resources=asked)
+    return replace(find(args.workflow, parameters=given, variable=args.graph), resources=asked)
 
 
 def parameters_in(file: str) -> dict[str, Any]:

@@ -39,16 +39,16 @@ def parse(text: str, *, where: str) -> dict[str, Any]:
     return value
 
 
-def read(path: str) -> dict[str, Any]:
-    """Read a file of input data."""
+def read(path: str, name: str = "") -> dict[str, Any]:
+    """Read a file of input data. name: what people call it, where that is not its path."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(
-            f"The input file {path!r} cannot be read: {reason}.", hint="Check the path given with -f."
+            f"The input file {name or path!r} cannot be read: {reason}.", hint="Check the path given with -f."
         ) from None
-    return parse(text, where=f"The input file {path!r}")
+    return parse(text, where=f"The input file {name or path!r}")
 
 
 def resolve(graph: WorkflowGraph, inputs: Mapping[Any, Any] | int | None) -> dict[str, Calls]:

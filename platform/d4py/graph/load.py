@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import D4pyError, LoadError, ParameterError, did_you_mean, listed
-from d4py.graph import resources
+from d4py.graph import kept, resources
 from d4py.graph.function import FunctionPE
 from d4py.graph.graph import WorkflowGraph
 from d4py.graph.parameters import call_configure, converted, default_of, set_on_graph, takes_path
@@ -35,6 +35,12 @@ class Source:
     parameters: dict[str, Any] = field(default_factory=dict)
     folder: str | None = None  # of workflow.toml
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)  # by PE; they go before those of workflow.toml
+    kept: dict[str, str] | None = None  # where there is a copy: its folder, the root that it is of, its file
+
+    @property
+    def file(self) -> Path:
+        """The file that is run, of one that names a file."""
+        return Path(self.target) if self.kept is None else Path(self.kept["folder"], self.kept["file"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +163,9 @@ def of_graph(graph: WorkflowGraph) -> Workflow:
 
 
 def _run_file(source: Source) -> tuple[ModuleType, str]:
-    path = Path(source.target)
+    path, file = Path(source.target), source.file
     try:
-        code_bytes = path.read_bytes()
+        code_bytes = file.read_bytes()
     except OSError as error:
         raise LoadError(
             f"The file {source.target!r} cannot be read: {error.strerror}.", hint="Check its permissions."
@@ -168,11 +174,12 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
     module.__file__ = str(path)
     # Registered, so that classes of the module can be pickled by name wherever the same file is loaded.
     sys.modules[module.__name__] = module
-    beside = str(path.resolve().parent)  # what a linked file imports is where the file is
-    if beside not in sys.path:
-        sys.path.insert(0, beside)
+    beside = path.resolve().parent if source.kept is None else Path(source.kept["root"])
+    if str(beside) not in sys.path:  # what a linked file imports is where the file is
+        sys.path.insert(0, str(beside))
+    kept.use(beside, source.kept)
     try:
-        exec(compile(code_bytes, str(path), "exec"), module.__dict__)  # noqa: S102 - running a workflow's file is what was asked for
+        exec(compile(code_bytes, str(file), "exec"), module.__dict__)  # noqa: S102 - running a workflow's file is what was asked for
     except SyntaxError as error:
         raise LoadError(
             f"{source.name}: syntax error in {error.filename or source.target} line {error.lineno or '?'}: {error.msg}.",
@@ -186,15 +193,13 @@ def _run_file(source: Source) -> tuple[ModuleType, str]:
             _imported(source, error), hint=f"Install {error.name!r} here." if missing else "Mend that import."
         ) from error
     except Exception as error:
-        raise LoadError(
-            _raised(source.target, error), hint="The workflow's own code failed while it was loaded."
-        ) from error
+        raise LoadError(_raised(source, error), hint="The workflow's own code failed while it was loaded.") from error
     except SystemExit as error:
         raise LoadError(
             f"{source.target} called exit({error.code}) while it was loaded.",
             hint="Guard it with if __name__ == '__main__'.",
         ) from None
-    return module, digest_of(path.resolve())
+    return module, digest_of(file.resolve())
 
 
 def _import(source: Source) -> tuple[ModuleType, str]:
@@ -202,6 +207,8 @@ def _import(source: Source) -> tuple[ModuleType, str]:
 
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    if source.kept is not None:
+        kept.use(Path(source.kept["root"]), source.kept)
     try:
         module = importlib.import_module(source.target)
     except ModuleNotFoundError as error:
@@ -217,10 +224,8 @@ def _import(source: Source) -> tuple[ModuleType, str]:
     except D4pyError:
         raise
     except Exception as error:
-        raise LoadError(
-            _raised(source.target, error), hint="The module's own code failed while it was imported."
-        ) from error
-    file = getattr(module, "__file__", None)
+        raise LoadError(_raised(source, error), hint="The module's own code failed while it was imported.") from error
+    file = getattr(module, "__file__", None) if source.kept is None else source.file
     return module, digest_of(Path(file)) if file else ""
 
 
@@ -266,7 +271,7 @@ def _graph(module: ModuleType, source: Source, parameters: dict[str, Any]) -> Wo
         except D4pyError:
             raise
         except Exception as error:
-            raise LoadError(_raised(source.target, error), hint="The workflow's own configure() failed.") from error
+            raise LoadError(_raised(source, error), hint="The workflow's own configure() failed.") from error
         if not isinstance(graph, WorkflowGraph):
             raise LoadError(
                 f"configure() of {source.target} returned {graph!r:.60}.", hint="It must return a WorkflowGraph."
@@ -310,7 +315,7 @@ def _graphs(module: ModuleType) -> dict[str, WorkflowGraph]:
 def _toml(source: Source) -> Mapping[str, Any]:
     if source.folder is None:
         return {}
-    path = Path(source.folder) / "workflow.toml"
+    path = Path(source.kept["folder"] if source.kept else source.folder) / "workflow.toml"
     if not path.is_file():
         return {}
     if sys.version_info >= (3, 11):
@@ -358,11 +363,11 @@ def _imported(source: Source, error: ImportError) -> str:
     return f"{source.target} cannot be loaded: {error.msg}."
 
 
-def _raised(target: str, error: BaseException) -> str:
+def _raised(source: Source, error: BaseException) -> str:
     line = ""
     traceback = error.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == target:
+        if traceback.tb_frame.f_code.co_filename == str(source.file):
             line = f" line {traceback.tb_lineno}"
         traceback = traceback.tb_next
-    return f"{target}{line} raised {type(error).__name__}: {error}."
+    return f"{source.target}{line} raised {type(error).__name__}: {error}."

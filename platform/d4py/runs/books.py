@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.runs import spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from d4py.engine.link import Part
     from d4py.plan.plan import Plan
@@ -73,16 +73,16 @@ def audit(folder: Folder) -> Books:
     if commit is None:
         return Books((), {}, {})
     plan = folder.plan()
-    parts = [folder.part(key) for _, key in sorted(commit.parts.items())]
-    return keep(plan, parts, count_spooled(folder.path / "outputs", parts))
+    spooled: Counter[tuple[int, str]] = Counter()
+    parts = [_counted(folder, key, spooled) for _, key in sorted(commit.parts.items())]
+    return keep(plan, parts, spooled)
 
 
-def count_spooled(where: Path, parts: Iterable[Part]) -> Counter[tuple[int, str]]:
-    """Count the records in the spools, by rank and output."""
-    found: Counter[tuple[int, str]] = Counter()
-    for part in parts:
-        found.update((rank, name) for rank, name, _ in spool.read(where, part.outputs or ()))
-    return found
+def _counted(folder: Folder, key: str, spooled: Counter[tuple[int, str]]) -> Part:
+    """Count the records that a part reaches, by rank and output; return the part without what PEs keep: all of a run may not fit in memory."""
+    part = folder.part(key)
+    spooled.update((rank, name) for rank, name, _ in spool.read(folder.path / "outputs", part.outputs or ()))
+    return replace(part, states={}, partials={}, positions={})
 
 
 def _channels(plan: Plan, parts: Sequence[Part]) -> Iterable[Line]:

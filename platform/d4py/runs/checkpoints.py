@@ -39,7 +39,8 @@ class Checkpoints:
 
         name = f"parts/{key}.part"
         try:
-            part = pickle.loads((self.path / name).read_bytes())
+            with open(self.path / name, "rb") as file:  # states are long: they are not read twice over
+                part = pickle.load(file)
         except Exception as error:
             raise self._damaged(name, f"{type(error).__name__}: {error}") from None
         if not isinstance(part, Part):
@@ -138,6 +139,24 @@ class Checkpoints:
                 raise self._damaged(f"generations/{begun[generation].name}", repr(error)) from None
             return self._commit(start) if start else None
         return None
+
+    def is_past(self, start: Commit | None) -> bool:
+        """Whether the run has come further than a commit; None is its beginning. That there are later commits does not say so.
+
+        Of a source that writes again what it wrote before, each is the same.
+        """
+        last = self.last_commit()
+        if last is None or last == start:
+            return False
+        before = start.parts if start else {}
+        try:
+            return any(
+                self.part(key).is_past(self.part(before[cell]) if start else None)
+                for cell, key in last.parts.items()
+                if before.get(cell) != key
+            )
+        except StateError:
+            return True  # what it began from is gone: later commits took its place
 
     def _generations(self) -> dict[int, Path]:
         return {int(path.stem): path for path in (self.path / "generations").glob("*.json")}

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from d4py.errors import DiskError, StateError, UnknownRun, did_you_mean
+from d4py.errors import DiskError, StateError, UnknownRun, WorkflowFailed, did_you_mean
 from d4py.plan.plan import Plan
 from d4py.runs import atomic
 from d4py.runs.checkpoints import Checkpoints
@@ -19,7 +19,9 @@ from d4py.runs.submission import submission, submitted
 
 VERSION = 1
 _NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
+_ACCEPTED = "accepted.json"  # which code it goes on with, where that is another
 _SUGGESTED = 1_000  # runs, the last by name, among which one is looked for that may have been meant
+_FAILURE = "failure.json"
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
 
 
@@ -133,7 +135,14 @@ class Folder(Checkpoints):
         missing = [name for name in _NEEDED if name not in data]
         if missing:
             raise self._damaged("run.json", f"it has no {missing[0]}")
+        if data["source"] is not None and (self.path / _ACCEPTED).exists():
+            accepted = self._json(_ACCEPTED)
+            data["digest"], data["source"]["kept"] = accepted["digest"], accepted["kept"]
         return data
+
+    def accept(self, digest: str | None, kept: dict[str, str] | None) -> None:
+        """Let the run go on with other code than it began with. digest: of it; None: of what is found next. kept: where its copy is."""
+        atomic.write_json(self.path / _ACCEPTED, {"digest": digest, "kept": kept})
 
     def write_plan(self, plan: Plan) -> None:
         """Keep the plan."""
@@ -170,11 +179,29 @@ class Folder(Checkpoints):
             state = State.from_json(data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._damaged("state.json", repr(error)) from None
+        if state.status is Status.RUNNING:
+            self._take_failure(state)
         if not state.status.over and not alive(state.pid, state.pid_start, state.host):
             state.status = Status.LOST
             state.exit_code = 5
             state.error = state.error or "its process ended without a word"
         return state
+
+    def write_failure(self, generation: int, error: str, traceback: str) -> None:
+        """Leave why a run has failed, where the process that writes its state cannot."""
+        ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        told = {"generation": generation, "error": error, "traceback": traceback, "ended": ended}
+        atomic.write_json(self.path / _FAILURE, told, durable=False)
+
+    def _take_failure(self, state: State) -> None:
+        """Fill in the failure that was left by this start of a run; that of an earlier start means nothing."""
+        try:
+            told = json.loads((self.path / _FAILURE).read_bytes())
+        except (OSError, ValueError):
+            return
+        if told.get("generation") == state.generation:
+            state.status, state.exit_code = Status.FAILED, WorkflowFailed.exit_code
+            state.error, state.traceback, state.ended = told["error"], told["traceback"], told["ended"]
 
     def _lost(self) -> State:
         """The state is never synced: a power cut may leave its file empty. What a resume needs of it is known from elsewhere."""

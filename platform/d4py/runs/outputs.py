@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.errors import UsageError
 from d4py.runs import spool
+from d4py.runs.arrays import Beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from d4py.runs.folder import Folder
@@ -51,29 +52,19 @@ class Outputs:
             yield self._folder.part(key).outputs or []
 
 
-def write_lines(outputs: Outputs, path: Path) -> int:
+def write_lines(outputs: Iterable[Output], path: Path) -> int:
     """Write outputs as JSON lines, arrays beside them in an npz; the files appear whole. Return how many there were."""
-    arrays: dict[str, Any] = {}
     special = path.exists() and not path.is_file()  # a device or a pipe is written into, never replaced
     path = path if special else path.resolve()  # a link stays a link
     temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}")
-    beside = path.with_suffix(".npz")
+    arrays = Beside(path)
     number = 0
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             for entry in outputs:
-                file.write(json.dumps(entry._asdict() | {"value": _told(entry.value, arrays, beside.name)}) + "\n")
+                file.write(json.dumps(entry._asdict() | {"value": _told(entry.value, arrays)}) + "\n")
                 number += 1
-        if arrays and special:
-            raise UsageError(
-                f"The outputs hold arrays, which go into a file beside {str(path)!r}; it is no file.",
-                hint="Name a file with --output.",
-            )
-        if arrays:
-            import numpy as np
-
-            with open(beside, "wb") as stream:
-                np.savez(stream, **arrays)
+        arrays.appear()
         if not special:
             os.replace(temporary, path)
     except OSError as error:
@@ -81,12 +72,13 @@ def write_lines(outputs: Outputs, path: Path) -> int:
             f"The output file {str(path)!r} cannot be written: {error.strerror}.", hint="Choose another with --output."
         ) from None
     finally:
+        arrays.close()
         if not special:
             temporary.unlink(missing_ok=True)
     return number
 
 
-def _told(value: Any, arrays: dict[str, Any], file: str) -> Any:
+def _told(value: Any, arrays: Beside) -> Any:
     """Return a value as JSON can say it: keys as text, what is no number as null, arrays beside and named."""
     if value is None or type(value) in (str, int, bool):
         return value
@@ -94,25 +86,23 @@ def _told(value: Any, arrays: dict[str, Any], file: str) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
         return {
-            key if isinstance(key, (str, int)) or key is None else str(key): _told(part, arrays, file)
+            key if isinstance(key, (str, int)) or key is None else str(key): _told(part, arrays)
             for key, part in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_told(part, arrays, file) for part in value]
+        return [_told(part, arrays) for part in value]
     if isinstance(value, (str, int)):
         return value
     if type(value).__module__ == "numpy":
-        return _array(value, arrays, file)
-    return _told(_plain(value), arrays, file)
+        return _array(value, arrays)
+    return _told(_plain(value), arrays)
 
 
-def _array(value: Any, arrays: dict[str, Any], file: str) -> Any:
+def _array(value: Any, arrays: Beside) -> Any:
     if getattr(value, "shape", ()) == () and hasattr(value, "item"):
         item = value.item()
-        return str(value) if type(item) is type(value) else _told(item, arrays, file)  # longdouble has no other form
-    name = f"a{len(arrays)}"
-    arrays[name] = value
-    return {"array": name, "file": file, "shape": list(value.shape), "dtype": str(value.dtype)}
+        return str(value) if type(item) is type(value) else _told(item, arrays)  # longdouble has no other form
+    return arrays.add(value)
 
 
 def _plain(value: Any) -> Any:

@@ -40,23 +40,13 @@ def size(folder: Folder) -> int:
     return total
 
 
-def goes_on(folder: Folder) -> bool:
-    """Return whether a run still goes on; one whose state can't be read does not."""
-    try:
-        return not folder.state().status.over
-    except StateError:
-        return False
-
-
 def prune(folder: Folder) -> None:
-    """Delete a run's folder; it is gone at once, or not at all. Raises StateError while the run goes on."""
+    """Delete the folder of a run that is over; it is gone at once, or not at all. Raises StateError for a member of a sweep."""
     sweep = sweep_of(folder)
     if sweep is not None:
         raise StateError(
             f"The run in {folder.path} is a member of a sweep.", hint=f"Delete the sweep: d4py prune {sweep.path.name}."
         )
-    if goes_on(folder):
-        raise StateError(f"The run in {folder.path} still goes on.", hint="End it first: d4py cancel.")
     dying = folder.path.with_name(f".pruned-{folder.path.name}")
     try:
         folder.path.rename(dying)

@@ -47,6 +47,8 @@ class State:
     seconds: float = 0.0  # of running, all starts together
     generation: int = 0
     epoch: int = 0  # of the last commit
+    live: bool = False  # a source never ends by itself: a run that is cancelled drains
+    further: bool = True  # than where its last start began; else one like that would come no further either
     exit_code: int | None = None
     error: str = ""
     traceback: str = ""

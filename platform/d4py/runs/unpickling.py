@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ def loads(data: bytes, run: Path) -> Any:
 
 def _load_workflow(run: Path, missing: Exception) -> None:
     from d4py.graph.load import Source, load
+    from d4py.runs.folder import Folder
 
-    source = json.loads((run / "run.json").read_text(encoding="utf-8"))["source"]
+    source = Folder(run).description()["source"]
     if source is None:
         raise _unknown(missing)
     try:

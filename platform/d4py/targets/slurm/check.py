@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from d4py.errors import StateError
-from d4py.targets.slurm.commands import call, cancel_jobs, queued
+from d4py.errors import StateError, UsageError
+from d4py.targets.slurm.commands import cancel_jobs, queued, send
 from d4py.targets.slurm.job import checked
+from d4py.targets.slurm.script import prologue
+from d4py.targets.slurm.status import last_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +28,7 @@ _LAUNCHERS = (
     ("srun",),
 )
 _PROGRAM = "from d4py.mappings.mpi.job import job_of; job = job_of(); job.rank or print(job.size, 'ranks,', job.nodes, 'nodes')"
+_OURS = "d4py.errors."  # what the last line of a traceback begins with, where d4py knows what is wrong
 _LOOK = 0.5
 
 
@@ -44,10 +47,13 @@ def check(profile: Profile, options: Mapping[str, object], *, patience: float) -
     with tempfile.TemporaryDirectory(prefix=".d4py-check-", dir=Path.cwd(), ignore_cleanup_errors=True) as folder:
         script = Path(folder) / "script"
         script.write_text(_script(profile, tried, job.ranks, job.nodes, folder), encoding="utf-8")
-        flags = [f"--chdir={folder}", f"--output={folder}/out", f"--export={profile.export}", *profile.required]
-        number = call("sbatch", "--parsable", "--job-name=d4py-check", *flags, *job.flags, str(script)).strip()
+        out = f"{folder}/out".replace("%", "%%")  # sbatch puts names and numbers in the place of %
+        flags = [f"--chdir={folder}", f"--output={out}", f"--export={profile.export}", *profile.required]
+        number = send("--job-name=d4py-check", *flags, *job.flags, str(script))
         until = time.monotonic() + patience
         while not (Path(folder) / "done").exists():
+            if list(Path(folder).glob("exit.*")):
+                raise UsageError(last_error(Path(folder) / "out"))
             if time.monotonic() > until:
                 state = queued(number).get(number)
                 cancel_jobs(number)
@@ -63,8 +69,9 @@ def check(profile: Profile, options: Mapping[str, object], *, patience: float) -
 def _script(profile: Profile, tried: list[tuple[str, ...]], ranks: int, nodes: int, folder: str) -> str:
     lines = [
         "#!/bin/bash",
-        *profile.prologue,
+        prologue(profile, shlex.quote(folder)),
         "unset SLURM_EXPORT_ENV",
+        "export SLURM_KILL_BAD_EXIT=1",  # as in jobs: else ranks wait for those that are refused
         f"export D4PY_RANKS={ranks} D4PY_NODES={nodes}",
     ]
     for index, words in enumerate(tried):
@@ -80,6 +87,6 @@ def _came_to(folder: Path, index: int, words: tuple[str, ...]) -> Launcher:
         for kind in ("out", "err", "code")
     )
     works = code == "0" and "ranks" in out
-    lines = [line for line in err.splitlines() if "d4py: error" in line or "UsageError" in line] or err.splitlines()
+    lines = [line for line in err.splitlines() if line.startswith(_OURS)] or err.splitlines()
     said = out if works else (lines[-1] if lines else f"exit code {code}")
-    return Launcher(words, works, said.removeprefix("d4py.errors.UsageError: "))
+    return Launcher(words, works, said.partition(": ")[2] if said.startswith(_OURS) else said)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d4py.errors import StateError
+from d4py.errors import StateError, UsageError
 from d4py.packaging import export, seal, store, workflow
 from d4py.packaging.plan import LABEL, PYTHON, ROOM
 from d4py.targets.slurm.script import Shell
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _PEERS = Shell('--join-tag="d4py-$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}"')
 _SHARED = "/tmp"  # noqa: S108 - what Charliecloud shows of the node as it is
+_PACKAGES = (  # of the image and of its base
+    "opt/*/lib/python3*/site-packages",
+    "usr/lib/python3*/dist-packages",
+    "usr/local/lib/python3*/*-packages",
+)
 _SET = {
     "PATH": f"/{ROOM}/bin:/usr/local/bin:/usr/bin:/bin",
     "HOME": _SHARED,
@@ -33,6 +38,7 @@ _SET = {
 class Container:
     """An unpacked image and how it is entered."""
 
+    name: str  # of the image
     root: Path
     workflow: str  # its place in the image
 
@@ -54,6 +60,14 @@ class Container:
             str(self.root),
             *("--", PYTHON, "-m", "d4py.cli.main"),
         ]
+
+    def check(self, mapping: str) -> None:
+        """Raise UsageError where it does not hold what a mapping needs: else the job tells, hours later."""
+        if mapping == "mpi" and not any(any(self.root.glob(f"{place}/mpi4py")) for place in _PACKAGES):
+            raise UsageError(
+                f"The image {self.name!r} has no mpi4py, which the mapping mpi needs.",
+                hint="Put d4py[mpi] into requirements of workflow.toml and build it again on a base with an MPI, or choose --mapping multi.",
+            )
 
     def lay(self, seen: Iterable[Path]) -> None:
         """Make the places in it that are bound: a runtime without root cannot."""
@@ -89,7 +103,7 @@ def container(text: str, name: str | None) -> Container:
         )
     root = unpacked(image)
     described = json.loads((root / seal.FILE.lstrip("/")).read_bytes())
-    return Container(root=root, workflow=described["workflow"])
+    return Container(name=name or found.name, root=root, workflow=described["workflow"])
 
 
 def unpacked(image: Image) -> Path:

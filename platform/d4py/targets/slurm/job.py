@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING
 from d4py.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,@+:/%-]*")
-_TIME = re.compile(r"(\d+-)?\d{1,4}(:\d{1,2}){0,2}")
+_FEATURES = re.compile(r"[A-Za-z0-9(\[][A-Za-z0-9_.,@+:/%&|*\[\]()-]*")  # also several: a&b, [a|b], a*2
+_TIME = re.compile(r"(\d+-)?\d{1,6}(:\d{1,2}){0,2}")
 _MEMORY = re.compile(r"\d+[KMGT]?")
+_FLAG = re.compile(r"--[a-z][a-z0-9-]*(=[^\x00-\x1f\x7f]*)?")
+_OURS = {  # flags that d4py sets, or that it would not survive; and what is to be given instead
+    **dict.fromkeys(
+        ("job-name", "comment", "chdir", "output", "error", "open-mode", "signal", "wrap", "dependency"), ""
+    ),
+    **dict.fromkeys(("export", "export-file", "requeue", "no-requeue"), "Set it in the profile"),
+    **dict.fromkeys(("help", "usage", "version", "test-only", "parsable", "quiet", "verbose"), ""),
+    **dict.fromkeys(("ntasks", "ntasks-per-node"), "Give --nodes and --ntasks-per-node"),
+    "array": "Give --sweep",
+    "wait": "Give --wait",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,50 @@ class Job:
         return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
 
 
+def checked_flags(given: Sequence[str]) -> tuple[str, ...]:
+    """Return further flags of sbatch, each in its long form. Raises UsageError for what would break what d4py sets."""
+    known = {
+        **{field.name.replace("_", "-"): f"Give --{field.name.replace('_', '-')}" for field in fields(Job)},
+        **_OURS,
+    }
+    flags = tuple(text if text.startswith("-") else f"--{text}" for text in given)
+    for text, flag in zip(given, flags, strict=True):
+        name = flag[2:].partition("=")[0]
+        if not _FLAG.fullmatch(flag):
+            raise UsageError(
+                f"--sbatch takes {text!r:.60} not.",
+                hint="Write a flag of sbatch in its long form: --sbatch=--gres=gpu:1.",
+            )
+        ours = [own for own in known if own == name] or [
+            own for own in known if own.startswith(name)
+        ]  # sbatch takes beginnings
+        if ours:
+            raise UsageError(
+                f"--sbatch={flag} would break what d4py itself sets.", hint=f"{known[ours[0]] or 'Leave it away'}."
+            )
+    return flags
+
+
+def check_time(time: str | None, margin: int) -> None:
+    """Raise UsageError where a job would be told of its end before it can begin. margin: seconds before it."""
+    if time is not None and 0 < _seconds(time) <= margin:  # none is no limit
+        raise UsageError(
+            f"--time {time} is no more than the {margin} s before the end at which the job is told of it.",
+            hint="Give more, or a smaller margin in a profile.",
+        )
+
+
+def _seconds(time: str) -> int:
+    """Return what a time means, as Slurm reads it."""
+    days, dash, rest = time.rpartition("-")
+    numbers = [int(number) for number in rest.split(":")]
+    if dash or len(numbers) == 3:
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    else:
+        hours, (minutes, seconds) = 0, [*numbers, 0][:2]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def checked(given: Mapping[str, object], defaults: Mapping[str, object]) -> Job:
     """Return a job of what is given, and of a profile's defaults. Raises UsageError for what Slurm would not understand."""
     known = {field.name for field in fields(Job)}
@@ -55,7 +111,8 @@ def checked(given: Mapping[str, object], defaults: Mapping[str, object]) -> Job:
             raise UsageError(f"--{name.replace('_', '-')} is {value!r}.", hint="Give a whole number of at least 1.")
     _check(options, "time", _TIME, "Write it as minutes, hours:minutes:seconds or days-hours:minutes:seconds.")
     _check(options, "mem", _MEMORY, "Write it as megabytes, or 4G.")
-    for name in known - {"nodes", "ntasks_per_node", "cpus_per_task", "time", "mem"}:
+    _check(options, "constraint", _FEATURES, "Letters, digits and _.,@+:/%-&|*[]() are allowed.")
+    for name in known - {"nodes", "ntasks_per_node", "cpus_per_task", "time", "mem", "constraint"}:
         _check(options, name, _WORD, "Letters, digits and _.,@+:/%- are allowed.")
     return Job(**options)  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass, field, fields
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from d4py.errors import LoadError, UsageError, did_you_mean, listed
 from d4py.graph.resources import parsed_size
+from d4py.targets.slurm.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _AGAIN = ("requeue", "dependent", "no")
 _EXPORTS = ("ALL", "NONE")
+_RUNTIMES = ("charliecloud", "none")
 ENVIRONMENTS = ("host", "wheelhouse", "image")
 
 
@@ -36,12 +39,12 @@ class Profile:
     forbidden: tuple[str, ...] = ()  # flags that there must not be
     needed: tuple[str, ...] = ()  # options that the user must give, or the profile
     prologue: tuple[str, ...] = ()  # lines of shell before anything else
-    internet: bool = True  # whether nodes reach any network
-    accounting: bool = True  # whether sacct answers users
+    internet: bool = True  # whether nodes reach any network: else addresses that nothing fetches before are told
+    accounting: bool = True  # whether sacct answers users: else it is not asked
     staging: str = "run"  # where data that parameters name by URI is fetched to: the run's folder, another, or nowhere
     node_processors: int = 0  # of a node; 0 where that is not known, or not everywhere the same
     node_memory: str = ""  # of a node, such as 96G
-    containers: str = ""  # the runtime that there is
+    containers: str = ""  # the runtime that there is; none: images are refused; empty: it is not known
     bind: tuple[
         str, ...
     ] = ()  # folders of nodes that containers see, too: Slurm's spool where srun starts ranks, scratch
@@ -74,15 +77,23 @@ def names() -> dict[str, Path]:
 
 def find(name: str) -> Profile:
     """Return a profile by name, or by the path of its file. Raises UsageError where there is none, LoadError where its file is wrong."""
+    return read(file_of(name))
+
+
+def file_of(name: str) -> Path:
+    """Return the file of a profile by its name, or by its path. Raises UsageError where there is none."""
     if "/" in name:
-        return read(Path(name))
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UsageError(f"There is no file {name!r}.", hint="Name a profile, or the path of one's file.")
+        return path
     known = names()
     if name not in known:
         raise UsageError(
             f"There is no profile {name!r}; there is {listed(known)}.",
             hint=did_you_mean(name, known) or f"Yours go into {users()}.",
         )
-    return read(known[name])
+    return known[name]
 
 
 def read(path: Path) -> Profile:
@@ -100,17 +111,69 @@ def read(path: Path) -> Profile:
         if key not in known:
             raise LoadError(f"The profile {path} has {key!r}; it takes {listed(known)}.", hint=did_you_mean(key, known))
         wanted = type(getattr(Profile(name=""), key))
-        if not isinstance(value, list if wanted is tuple else wanted):
-            raise LoadError(f"The profile {path} has {key} = {value!r:.60}.", hint=f"It is of type {wanted.__name__}.")
+        if not isinstance(value, list if wanted is tuple else wanted) or (wanted is tuple and not _are_words(value)):
+            raise LoadError(f"The profile {path} has {key} = {value!r:.60}.", hint=_form(key, value, wanted))
     read_in: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     profile = Profile(name=path.stem, **read_in)
     if profile.node_memory and not parsed_size(profile.node_memory):
         raise LoadError(
             f"The profile {path} has node_memory = {profile.node_memory!r:.40}.", hint="Write a size such as 96G."
         )
-    for key, allowed in (("again", _AGAIN), ("export", _EXPORTS), ("environment", ENVIRONMENTS)):
-        if getattr(profile, key) not in allowed:
+    for key, allowed in (
+        ("again", _AGAIN),
+        ("export", _EXPORTS),
+        ("environment", ENVIRONMENTS),
+        ("containers", _RUNTIMES),
+    ):
+        if getattr(profile, key) not in allowed and (key, getattr(profile, key)) != ("containers", ""):
             raise LoadError(
                 f"The profile {path} has {key} = {getattr(profile, key)!r}.", hint=f"It is one of {listed(allowed)}."
             )
+    _check_launcher(path, profile)
+    _check_options(path, profile)
     return profile
+
+
+def _are_words(values: Sequence[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _form(key: str, value: object, wanted: type) -> str:
+    """Return how a value is to be written."""
+    if wanted is tuple:
+        words = value.split() if isinstance(value, str) else ["..."]
+        return f"Write a list of words: {key} = {json.dumps(words)}."
+    return {str: f'Write text: {key} = "...".', bool: f"Write {key} = true, or false.", int: "Write a number."}.get(
+        wanted, f"Write a table: [{key}]."
+    )
+
+
+def _check_launcher(path: Path, profile: Profile) -> None:
+    """Raise LoadError where the launcher is none."""
+    try:
+        words = profile.launch(1)
+    except (LookupError, ValueError):
+        words = []
+    if not words:
+        raise LoadError(
+            f"The profile {path} has launcher = {json.dumps(profile.launcher)}.",
+            hint='Write its words: launcher = ["mpiexec", "-n", "{ranks}"]; "{ranks}" is their number.',
+        )
+
+
+def _check_options(path: Path, profile: Profile) -> None:
+    """Raise LoadError for an option of jobs that there is not: what is misspelt would not be asked for, or not be refused."""
+    known = [entry.name for entry in fields(Job)]
+    for key, names_ in (("options", profile.options), ("needed", profile.needed)):
+        for name in names_:
+            if name not in known:
+                raise LoadError(
+                    f"The profile {path} has {name!r} in {key}; there is {listed(known, len(known))}.",
+                    hint=did_you_mean(name, known),
+                )
+    for key, flags in (("required", profile.required), ("forbidden", profile.forbidden)):
+        for flag in flags:
+            if not flag.startswith("-"):
+                raise LoadError(
+                    f"The profile {path} has {flag!r} in {key}.", hint=f'Write a flag of sbatch: "--{flag}".'
+                )

@@ -17,37 +17,89 @@ if TYPE_CHECKING:
 _SCRIPT = r"""#!/bin/bash
 # The job of the run {run}, made by d4py. It is submitted as
 #   {sbatch}
+d4py_cut= d4py_child= d4py_told=
+trap 'd4py_cut=${{d4py_cut:-$SECONDS}}; [ -z "$d4py_child" ] || {{ d4py_told=1; kill -USR1 "$d4py_child" 2>/dev/null; }}' USR1
 {prologue}
-set -u
+set +e -u
 unset SLURM_EXPORT_ENV  # else what mpiexec starts has no environment
 export SLURM_KILL_BAD_EXIT=1  # else a job of which a rank died at its start waits for ever
 export D4PY_RANKS={ranks} D4PY_NODES={nodes} PYTHONUNBUFFERED=1
+export NO_COLOR=1  # mpiexec shows ranks a terminal where there is a file
 {processors}folder={place}
-cd {workdir} || exit 2
+d4py_end() {{
+    echo "$1" >"$folder/job/.exit.$SLURM_JOB_ID" && mv "$folder/job/.exit.$SLURM_JOB_ID" "$folder/job/exit.$SLURM_JOB_ID"
+    exit "$1"
+}}
+cd {workdir} || {{
+    printf 'd4py: error: %s is not there on %s. Submit from a folder that the nodes see.\n' {workdir} "$HOSTNAME" >&2
+    d4py_end 2
+}}
 {environment}if [ -e "$folder/run.json" ]; then
     set -- {resume}
 else
     set -- {begin}
 fi
-cut=
-trap 'cut=1; kill -USR1 "$child" 2>/dev/null' USR1
-{launch} "$@" &
-child=$!
-wait "$child"
-while kill -0 "$child" 2>/dev/null; do wait "$child"; done
-wait "$child"
-code=$?
-if [ "$code" = 5 ] && [ -n "$cut" ]; then
-    {again} && exit "$code"
+code=5
+if [ -n "$d4py_cut" ]; then  # the next job would come no further
+    echo {early} >&2
+else
+    d4py_before=$(cat "$folder/state.json" 2>/dev/null)
+    {launch} "$@" &
+    d4py_child=$!
+    [ -z "$d4py_cut" ] || [ -n "$d4py_told" ] || kill -USR1 "$d4py_child"  # told when there was nobody to pass it on to
+    wait "$d4py_child"
+    while kill -0 "$d4py_child" 2>/dev/null; do wait "$d4py_child"; done
+    wait "$d4py_child"
+    code=$?
+    # What the run says counts before what its launcher does: that of Intel MPI, on several nodes, says 255 now and then.
+    [ "$code" = 0 ] || [ "$d4py_before" = "$(cat "$folder/state.json" 2>/dev/null)" ] ||
+        ! grep -q '^ "status": "stopped"' "$folder/state.json" || code=5
+    if [ "$code" = 5 ] && [ -n "$d4py_cut" ] && grep -q '^ "status": "stopped"' "$folder/state.json"; then
+        if grep -q '^ "further": false' "$folder/state.json"; then
+            echo "d4py: this job came no further than where it began, and none follows it: d4py status says more" >&2
+        else
+            {again}
+        fi
+    fi
 fi
-echo "$code" >"$folder/job/.exit.$SLURM_JOB_ID" && mv "$folder/job/.exit.$SLURM_JOB_ID" "$folder/job/exit.$SLURM_JOB_ID"
-exit "$code"
+d4py_end "$code"
 """
-_AGAIN = {
-    "requeue": 'scontrol requeue "$SLURM_JOB_ID"',
-    "dependent": 'sbatch --parsable --dependency=afterany:"$SLURM_JOB_ID" {flags} {script} >>"$folder/job/ids"',
-    "no": "false",
-}
+EARLY = "The time of the job was over before the run began, or went on, and no job follows."
+UNSENT = "The next job could not be sent: "
+_SPARE = 15  # seconds before the end of a job in which nothing is begun
+# What is refused now may be taken in a minute: it is sent as long as there is time. What was sent though sbatch heard nothing of it is found.
+_AGAIN = r"""d4py_wait=3 d4py_next=
+            until d4py_said=$({send} 2>&1) || {{ {found}; }}; do
+                if [ $((SECONDS - d4py_cut + d4py_wait + {spare})) -gt {margin} ]; then
+                    printf '%s\n' "$d4py_said" >&2
+                    printf 'd4py: error: %s%s. d4py resume %s sends it.\n' {unsent} "$(tail -n 1 <<<"${{d4py_said%.}}")" {run} >&2
+                    d4py_end "$code"
+                fi
+                sleep "$d4py_wait"
+                d4py_wait=$((2 * d4py_wait))
+                {found} && break
+            done
+            {noted}
+            exit "$code"
+"""
+_FOUND = r"""d4py_next=$(squeue --noheader --me --name={name} --states=PENDING --format='%E %i'{where} |
+                sed -n 's|^afterany:'{job}'[^0-9].* \([0-9]*\).*|\1{cluster}|p') && [ -n "$d4py_next" ]"""
+_NOTED = r"""grep -E '^[0-9]+(;.*)?$' <<<"${d4py_next:-$d4py_said}" >>"$folder/job/ids"  # a site may have sbatch print more"""
+_REQUEUE = "scontrol requeue {job}"
+_DEPENDENT = "sbatch --parsable --dependency=afterany:{job} {flags} {script}"
+# With set -e what modules and environments do inside of them would end the job, too: here a line itself has to fail, or to end the shell.
+_PROLOGUE = r"""d4py_stop() {{
+    trap - ERR EXIT
+    printf '%s %s, at: %s. Mend it, or write || true behind what may fail.\n' {said} "$1" "${{2%%$'\n'*}}" >&2
+    echo 2 >{room}/"exit.$SLURM_JOB_ID"
+    exit 2
+}}
+d4py_begun= d4py_depth=${{#BASH_SOURCE[@]}}
+trap 'd4py_code=$?; [ "${{#BASH_SOURCE[@]}}" -gt "$d4py_depth" ] || d4py_stop "$d4py_code" "$(sed -n "${{LINENO}}s/^ *//p" "$0")"' ERR
+trap 'd4py_code=$?; [ -n "$d4py_begun" ] || d4py_stop "$d4py_code" "$BASH_COMMAND"' EXIT
+{lines}
+trap - ERR
+d4py_begun=1"""
 # srun does not take over what sbatch was told, and mpiexec would bind all threads of a rank to one processor.
 _PROCESSORS = """\
 export SRUN_CPUS_PER_TASK={}  # srun asks anew
@@ -56,11 +108,16 @@ export OMPI_MCA_hwloc_base_binding_policy=none PRTE_MCA_hwloc_default_binding_po
 # What is in the environment of whoever submits is not in that of the run.
 _WHEELS = """\
 unset PYTHONPATH PYTHONHOME
-{each}bash {script} || exit 2
+{each}bash {script} || d4py_end 2
 """
 _EACH_NODE = "srun --mpi=none --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 "
 _LOCAL = "venv={venv}\ntrap '{each}rm -rf \"$venv\"' EXIT\n"
+_SPOOL = (
+    "ranks in containers see what srun says to them only where the profile {!r} binds Slurm's spool: "
+    'bind = ["/var/spool/slurmd"], or what SlurmdSpoolDir is in scontrol show config'
+)
 _TASK = '"$SLURM_ARRAY_TASK_ID"'
+_JOB, _MEMBER = '"$SLURM_JOB_ID"', '"$SLURM_ARRAY_JOB_ID"_' + _TASK  # one task of an array has the number of them all
 
 
 class Shell(str):
@@ -86,7 +143,9 @@ class Script:
     begin: Sequence[str]  # the words that begin the run
     resume: Sequence[str]  # those that continue it
     mpi: bool  # whether they are started on all ranks
+    more: Sequence[str] = ()  # further flags
     sweep: bool = False  # whether it is the script of all members of a sweep, each a task of an array
+    contained: bool = False  # whether they start containers
     environment: str = ""  # the script that makes the environment which they are to run in
 
     @property
@@ -94,14 +153,22 @@ class Script:
         """What sbatch is told."""
         profile = self.profile
         stays = profile.again == "requeue"
+        logs = self.folder.replace("%", "%%")  # sbatch puts names and numbers in the place of %
         return [
             *(f"--job-name=d4py-{self.run}", f"--comment=d4py {self.run}", f"--chdir={self.folder}/job"),
-            *(f"--output={self.folder}/{'%a/logs/job-%A' if self.sweep else 'logs/job-%j'}.log", "--open-mode=append"),
+            *(f"--output={logs}/{'%a/logs/job-%A' if self.sweep else 'logs/job-%j'}.log", "--open-mode=append"),
             *(f"--signal=B:USR1@{profile.margin}", f"--export={profile.export}"),
             *(["--requeue"] if stays and "--requeue" not in profile.forbidden else []),
             *profile.required,
             *self.job.flags,
+            *self.more,
         ]
+
+    @property
+    def unseen(self) -> str:
+        """What ranks in containers may not see of what starts them; nothing where they do, or where there are none."""
+        spoken = self.mpi and self.contained and self.profile.launcher[0] == "srun" and not self.profile.bind
+        return _SPOOL.format(self.profile.name) if spoken else ""
 
     def _environment(self) -> str:
         """The lines that make the environment: once, or once on each node."""
@@ -112,28 +179,63 @@ class Script:
         gone = _LOCAL.format(venv=shlex.quote(local), each=each) if local else ""
         return gone + _WHEELS.format(each=each, script=shlex.quote(f"{self.folder}/job/environment"))
 
+    def _again(self, script: str) -> str:
+        """The lines that have the run continued."""
+        kind, run, clusters = self.profile.again, shlex.quote(self.run), self.job.clusters
+        if kind == "no":
+            return ":"
+        job = _MEMBER if self.sweep else _JOB
+        array = [Shell(f"--array={_TASK}")] if self.sweep else []
+        where = f" --clusters={clusters}" if clusters else ""
+        named = _FOUND.format(
+            name=f"d4py-{run}", job=job, where=where, cluster=f";{clusters}" if clusters and "," not in clusters else ""
+        )
+        dependent = _DEPENDENT.format(job=job, flags=joined([*array, *self.flags]), script=shlex.quote(script))
+        return _AGAIN.format(
+            send=_REQUEUE.format(job=job) if kind == "requeue" else dependent,
+            found="false" if kind == "requeue" else named,
+            noted=":" if kind == "requeue" else _NOTED,
+            unsent=shlex.quote(UNSENT),
+            run=run,
+            spare=_SPARE,
+            margin=self.profile.margin,
+        ).rstrip()
+
     @property
     def text(self) -> str:
         """The script."""
         quoted = joined
         launch = quoted(self.profile.launch(self.job.ranks)) if self.mpi else "env"
         script = f"{self.folder}/job/script"
+        place = shlex.quote(self.folder) + (f"/{_TASK}" if self.sweep else "")
         array = [Shell(f"--array={_TASK}")] if self.sweep else []
         return _SCRIPT.format(
             run=self.run,
             sbatch=quoted(["sbatch", *array, *self.flags, script]).replace("\n", "?"),
-            prologue="\n".join(self.profile.prologue),
+            prologue=prologue(self.profile, f"{place}/job"),
             ranks=self.job.ranks if self.mpi else 1,
             nodes=self.job.nodes if self.mpi else 1,
             processors=_PROCESSORS.format(self.job.cpus_per_task) if self.job.cpus_per_task else "",
-            place=shlex.quote(self.folder) + (f"/{_TASK}" if self.sweep else ""),
+            place=place,
             workdir=shlex.quote(self.workdir),
             environment=self._environment(),
             begin=quoted(self.begin),
             resume=quoted(self.resume),
             launch=launch,
-            again=_AGAIN[self.profile.again].format(flags=quoted([*array, *self.flags]), script=shlex.quote(script)),
+            early=shlex.quote(f"d4py: error: {EARLY} d4py resume --time gives it more."),
+            again=self._again(script),
         )
+
+
+def prologue(profile: Profile, room: str) -> str:
+    """Return the lines of a profile that come before anything else. A job of which they fail ends, and says so in its log and in a folder.
+
+    room: that folder, as the shell is to read it.
+    """
+    if not profile.prologue:
+        return ""
+    said = shlex.quote(f"d4py: error: The prologue of the profile {profile.name!r} ended the job with exit code")
+    return _PROLOGUE.format(said=said, room=room, lines="\n".join(profile.prologue))
 
 
 def local_of(profile: Profile, run: str, *, sweep: bool) -> str:

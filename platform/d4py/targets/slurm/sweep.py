@@ -13,10 +13,10 @@ from d4py.runs.submission import Submission, submission
 from d4py.runs.sweep import PARAMETERS, Sweep, code_of, sweep_of
 from d4py.targets.slurm.commands import SlurmError, call
 from d4py.targets.slurm.script import Shell
-from d4py.targets.slurm.status import states_of
+from d4py.targets.slurm.status import states_of, take_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from d4py.runs import Folder
@@ -89,13 +89,22 @@ def note(sweep: Sweep, sent: Submission) -> None:
             created=sent.created,
             profile=sent.profile,
             jobs=list(sent.jobs),
+            options={"accounting": sent.options.get("accounting", True)},
             member=member.number,
         )
         own.write(member.folder.path, durable=False)
 
 
-def again(folder: Folder, sbatch: Callable[[Sequence[str], Path], str]) -> str:
-    """Submit those members of a sweep again that are over and not done, or the one member that this is. Return the id of the job."""
+def again(
+    folder: Folder,
+    sbatch: Callable[[Sequence[str], Path], str],
+    prepare: Callable[[Folder], None],
+    late: Collection[Path] = (),
+) -> None:
+    """Submit those members of a sweep again that are over and not done, or the one member that this is.
+
+    prepare: is told of each before. late: those that were sent already, and only now were noted.
+    """
     sweep = folder if isinstance(folder, Sweep) else sweep_of(folder)
     if sweep is None:
         raise StateError(f"The sweep of the member {folder.path} is gone.", hint="Continue it with --here.")
@@ -108,6 +117,8 @@ def again(folder: Folder, sbatch: Callable[[Sequence[str], Path], str]) -> str:
         ]
     else:
         due = [member for member in sweep.members if member.folder.path == folder.path]
+    if not due and late:
+        return
     if not due:
         raise StateError(
             f"The sweep {sweep.path.name!r} has nothing to continue: {sweep.state().error or 'all is done'}.",
@@ -119,13 +130,9 @@ def again(folder: Folder, sbatch: Callable[[Sequence[str], Path], str]) -> str:
     limit = sent.options.get("at_once")
     array = ",".join(str(member.number) for member in due) + (f"%{limit}" if limit else "")
     for member in due:
-        member.folder.forget_requests()
+        prepare(member.folder)
     job = sbatch([f"--array={array}", *flags], sweep.path / "job" / "script")
     for member in due:
-        own = submission(member.folder.path)
-        assert own is not None
-        own.renew(job, member.folder.state().generation + 1)
-        own.write(member.folder.path, durable=False)
+        take_in(member.folder, job, durable=False)
     sent.jobs.append(job)
     sent.write(sweep.path)
-    return job
