@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +78,26 @@ def test_a_compressed_tar_is_the_same_base(read: Callable[..., Base], name: str,
     plain = read(debian())
 
     assert read(debian(), name=name, mode=mode).image.digest == plain.image.digest
+
+
+def test_an_image_of_ours_is_a_base_with_the_python_below_it(tmp_path: Path, read: Callable[..., Base]) -> None:
+    read(debian(**{"opt/d4py/bin/python3": "python", "opt/d4py/bin/python": "/usr/bin/python3"}), name="layer.tar")
+    settings = {"Env": ["PATH=/opt/d4py/bin:/usr/local/bin:/usr/bin:/bin"]}
+    layers = {
+        "type": "layers",
+        "diff_ids": [f"sha256:{hashlib.sha256((tmp_path / 'layer.tar').read_bytes()).hexdigest()}"],
+    }
+    config = {"architecture": "amd64", "os": "linux", "config": settings, "rootfs": layers}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    manifest = [{"Config": "config.json", "RepoTags": ["ours:1"], "Layers": ["layer.tar"]}]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with tarfile.open(tmp_path / "ours.tar", "w") as tar:
+        for name in ("config.json", "manifest.json", "layer.tar"):
+            tar.add(tmp_path / name, name)
+
+    base = bases.find(str(tmp_path / "ours.tar"), Cache(tmp_path / "cache"))
+
+    assert (base.python, base.interpreter) == ("3.11.2", "/usr/bin/python3")
 
 
 def test_one_whose_python_is_a_library(read: Callable[..., Base]) -> None:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tests.blas import KERNELS
 from tests.images.conftest import ROOT, Place, Ran
 from tests.images.test_native_inside import size_of
 
@@ -56,7 +57,9 @@ def test_it_gives_the_same_bits_as_the_host(flagship: Path, inside: Callable[...
     assert subprocess.run(here, capture_output=True).returncode == 0
 
     place = "/opt/d4py/workflows/ambient_noise"
-    there = inside(flagship, "/opt/d4py/bin/d4py", *words, "--set", "data=/archive", place, binds={data: "/archive"})
+    there = inside(
+        flagship, "/opt/d4py/bin/d4py", *words, "--set", "data=/archive", place, binds={data: "/archive"}, **KERNELS
+    )
 
     assert there.returncode == 0, there.stderr
     ours, theirs = held(tmp_path / "here"), held(tmp_path / "data" / "ambient-noise")

@@ -10,7 +10,7 @@ from tests.images.conftest import SQUARES, Place
 
 
 def test_the_job_enters_the_image_that_was_built(shared: Place, write: Callable[..., Path]) -> None:
-    root = write()
+    root = write(toml='requirements = ["d4py[mpi]"]\n')
     shared.build(root, "-t", "sent:1")
     words = ["submit", "--slurm", root, "--env", "image", "--image", "sent:1", "--ntasks-per-node", "2", "--dry-run"]
 
@@ -25,6 +25,15 @@ def test_the_job_enters_the_image_that_was_built(shared: Place, write: Callable[
 
     (root / "workflow.py").write_text(SQUARES + "\n# changed\n")
     assert "is of another state of " in shared.d4py(*words, code=2).stderr
+
+
+def test_ranks_are_not_sent_into_an_image_without_mpi4py(shared: Place, write: Callable[..., Path]) -> None:
+    root = write(name="alone")
+    shared.build(root, "-t", "alone:1")
+    words = ["submit", "--slurm", root, "--env", "image", "--image", "alone:1", "--dry-run"]
+
+    assert "The image 'alone:1' has no mpi4py" in shared.d4py(*words, code=2).stderr
+    assert "ch-run" in shared.d4py(*words, "--mapping", "multi").stdout
 
 
 def test_an_image_that_is_not_there_or_not_asked_for(shared: Place, write: Callable[..., Path]) -> None:

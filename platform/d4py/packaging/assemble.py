@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from tarfile import DIRTYPE
 from typing import TYPE_CHECKING
 
 from d4py.errors import ImageError
-from d4py.packaging import itself, seal, tree
+from d4py.packaging import itself, replaced, seal, tree
 from d4py.packaging.descriptor import digest_of
 from d4py.packaging.plan import DATA, LABEL, PYTHON, ROOM, USER, Layer, Plan
 from d4py.packaging.sbom import sbom
 from d4py.packaging.wheels import environment, site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -115,23 +116,44 @@ def _layers(parts: Parts, room: Path, listed: bytes) -> list[Layer]:
         Layer.of(
             "dependencies",
             f"{len(lock.pins)} distributions for Python {base.python} on {base.platform}",
-            [lock.text, base.python, base.interpreter, base.platform],
-            partial(environment, lock, base, room),
+            [lock.text, base.python, base.interpreter, base.platform, *([base.room] if base.room else [])],
+            partial(_dependencies, lock, base, room),
         ),
-        Layer.of("d4py", f"d4py {itself.version()}", [itself.digest(), site(base)], partial(_own, base)),
+        Layer.of(
+            "d4py",
+            f"d4py {itself.version()}",
+            [itself.digest(), site(base), *([base.room] if base.room else [])],
+            partial(_own, base),
+        ),
     ]
     if files.data:
         prints = files.fingerprint(files.data)
         made = f"{len(files.data)} files of data"
         layers.append(Layer.of("data", made, [target, prints], partial(files.steady, files.data, prints, target, [])))
+    if not files.single:
+        names = (f"{target}/{name}" for name in (*files.data, *files.code))
+        more += replaced.of_workflow(base.room, target, names)
     prints = files.fingerprint(files.code)
-    decides = [target, prints, digest_of(listed), list(parts.workflow.spec.mount.values())]
+    gone = [entry.path for entry in more if "/.wh." in entry.path]
+    decides = [target, prints, digest_of(listed), list(parts.workflow.spec.mount.values()), *([gone] if gone else [])]
     opened = partial(files.steady, files.code, prints, target, more)
     return [*layers, Layer.of("workflow", f"workflow {parts.workflow.title}", decides, opened)]
 
 
+@contextmanager
+def _dependencies(lock: Lock, base: Base, room: Path) -> Iterator[Iterable[Entry]]:
+    with environment(lock, base, room) as entries:
+        yield _instead(base, [name for name, _ in lock.pins], entries)
+
+
 def _own(base: Base) -> AbstractContextManager[Iterable[Entry]]:
-    return nullcontext(itself.entries(site(base), f"{ROOM}/bin", PYTHON))
+    return nullcontext(_instead(base, ["d4py"], itself.entries(site(base), f"{ROOM}/bin", PYTHON)))
+
+
+def _instead(base: Base, names: Iterable[str], entries: list[Entry]) -> list[Entry]:
+    """Return entries, and what hides the files of other versions of these distributions in the base."""
+    files = (entry.path for entry in entries if entry.kind != DIRTYPE)
+    return [*entries, *replaced.of_distributions(base.room, names, files)]
 
 
 def _described(parts: Parts) -> bytes:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Base:
     python: str  # its full version
     platform: str  # for which wheels are chosen, as uv names it
     packages: Sequence[Package]  # what it has installed
+    room: Mapping[str, Sequence[str]] = field(default_factory=dict)  # its files in our room, by distribution
 
     @property
     def settings(self) -> Mapping[str, Any]:

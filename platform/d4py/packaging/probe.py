@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING
 from d4py.errors import ImageError
 from d4py.packaging.base import Base, Package
 from d4py.packaging.descriptor import GZIP, TAR
+from d4py.packaging.plan import ROOM
+from d4py.packaging.replaced import sorted_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 _WANTED = re.compile(
     r"(?:.*/)?(?:python3(?:\.\d+)?|libpython3\.\d+\.so[.\d]*|libc\.so\.6|libc-\d\.\d+\.so|ld-musl-\w+\.so\.1"
-    r"|[^/]+\.(?:dist|egg)-info(?:/METADATA|/PKG-INFO)?)|var/lib/dpkg/status(?:\.d/[^/]+)?|lib/apk/db/installed"
+    r"|[^/]+\.(?:dist|egg)-info(?:/METADATA|/PKG-INFO|/RECORD)?)|var/lib/dpkg/status(?:\.d/[^/]+)?|lib/apk/db/installed"
 )
+_FACTS = "facts 2"  # under which they are noted; another number where they are others
 _LARGEST = 64 << 20
 _PLATFORMS = {"amd64": "x86_64", "arm64": "aarch64"}
 _NEWEST_GLIBC = 40  # minor, that wheels are told apart by
@@ -39,6 +42,7 @@ class Files:
 
     links: dict[str, str] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
+    room: dict[str, None] = field(default_factory=dict)  # the paths in our room
 
     def follow(self, path: str, depth: int = 40) -> str:
         """Return where a path leads, links at every step of it followed."""
@@ -59,7 +63,7 @@ class Files:
 
 def base_of(name: str, image: Image, cache: Cache) -> Base:
     """Return what is known of an image as a base. Raises ImageError where it has no Python to use."""
-    known = cache.recall("facts", image.digest)
+    known = cache.recall(_FACTS, image.digest)
     if known is None:
         files = read(image)
         interpreter, python = _python(name, files, image)
@@ -69,8 +73,9 @@ def base_of(name: str, image: Image, cache: Cache) -> Base:
             "python": python,
             "platform": _platform(name, files, image),
             "packages": packages,
+            "room": sorted_out(files.room, files.contents),
         }
-        cache.note("facts", image.digest, data=known)
+        cache.note(_FACTS, image.digest, data=known)
     return Base(
         name=name,
         image=image,
@@ -81,6 +86,7 @@ def base_of(name: str, image: Image, cache: Cache) -> Base:
             Package(kind=kind, name=title, version=version, architecture=machine)
             for kind, title, version, machine in known["packages"]
         ],
+        room=known["room"],
     )
 
 
@@ -118,13 +124,15 @@ def _take(files: Files, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
     parent, _, name = path.rpartition("/")
     if name.startswith(".wh."):
         gone = f"{parent}/" if name == ".wh..wh..opq" else f"{parent}/{name[4:]}".lstrip("/")
-        for known in (files.links, files.contents):
+        for known in (files.links, files.contents, files.room):
             for other in [other for other in known if other == gone or other.startswith(f"{gone.rstrip('/')}/")]:
                 del known[other]
         return
     path = f"{files.follow(parent)}/{name}".removeprefix("./").lstrip("/")
     files.links.pop(path, None)
     files.contents.pop(path, None)
+    if path.startswith(f"{ROOM}/") and not member.isdir():
+        files.room[path] = None
     if member.issym():
         files.links[path] = member.linkname
     elif member.islnk():
@@ -140,7 +148,8 @@ def _take(files: Files, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
 def _python(name: str, files: Files, image: Image) -> tuple[str, str]:
     settings = image.config.get("config") or {}
     variables = dict(line.split("=", 1) for line in settings.get("Env") or [] if "=" in line)
-    folders = variables.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":")
+    # The environment of an image of ours is replaced, and its Python leads to another.
+    folders = variables.get("PATH", "/usr/local/bin:/usr/bin:/bin").replace(f"/{ROOM}/bin:", "").split(":")
     for folder in folders:
         program = files.read(f"{folder}/python3")
         if program is None:

@@ -21,12 +21,13 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 FILES = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 
 
-def built(client: docker.DockerClient, folder: Path, tag: str, **arguments: str) -> None:
+def built(
+    client: docker.DockerClient, folder: Path, tag: str, *, dockerfile: str = "Dockerfile", **arguments: str
+) -> None:
     """Build a Dockerfile with the network of this machine."""
-    proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
-    client.images.build(
-        path=str(folder), tag=tag, buildargs={**proxies, **arguments}, network_mode="host", rm=True, forcerm=True
-    )
+    given = {name: os.environ[name] for name in PROXIES if name in os.environ} | arguments
+    how = {"buildargs": given, "network_mode": "host", "rm": True, "forcerm": True}
+    client.images.build(path=str(folder), dockerfile=dockerfile, tag=tag, **how)
 
 
 def with_pip(client: docker.DockerClient, base: str, tag: str, room: Path) -> None:

@@ -43,8 +43,8 @@ address = "{root}/containerd.sock.ttrpc"
 REGISTRY = """\
 version: 0.1
 log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {root}/data}}, maintenance: {{readonly: {{enabled: {closed}}}}}}}
-http: {{addr: "127.0.0.1:{port}"{tls}}}
+storage: {{filesystem: {{rootdirectory: {data}}}, maintenance: {{readonly: {{enabled: {closed}}}}}}}
+http: {{addr: "{address}:{port}"{tls}}}
 {auth}
 """
 
@@ -77,6 +77,7 @@ class Engines:
     """A containerd, and a dockerd that runs its containers by it."""
 
     def __init__(self, root: Path) -> None:
+        root.mkdir(exist_ok=True)
         self.root = root
         self.containerd_socket, self.docker_socket = root / "containerd.sock", root / "docker.sock"
         (root / "containerd.toml").write_text(CONTAINERD.format(root=root))
@@ -139,14 +140,15 @@ class Authority:
     chain: Path
 
     @classmethod
-    def create(cls, root: Path) -> Authority:
-        """Make both."""
+    def create(cls, root: Path, *addresses: str) -> Authority:
+        """Make both. addresses: more that this machine has."""
         authority, key = root / "authority.crt", root / "authority.key"
         new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         called(*new, "-x509", "-days", "2", "-subj", "/CN=d4py tests", "-keyout", str(key), "-out", str(authority))
         served, request, names = root / "served.key", root / "served.csr", root / "names"
         called(*new, "-subj", "/CN=localhost", "-keyout", str(served), "-out", str(request))
-        names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        known = ",".join(f"IP:{address}" for address in ("127.0.0.1", *addresses))
+        names.write_text(f"subjectAltName=DNS:localhost,{known}\n")
         signing = ("-CA", str(authority), "-CAkey", str(key), "-CAcreateserial", "-days", "2", "-extfile", str(names))
         called("openssl", "x509", "-req", "-in", str(request), *signing, "-out", str(root / "served.crt"))
         return cls(certificate=authority, key=served, chain=root / "served.crt")
@@ -155,17 +157,32 @@ class Authority:
 class Registry:
     """A registry, by default one that wants TLS and a password."""
 
-    def __init__(self, root: Path, authority: Authority | None, *, closed: bool = False, auth: str = "") -> None:
-        """closed: whether nothing may be pushed. auth: the section of its configuration, where it is not a password's."""
+    def __init__(
+        self,
+        root: Path,
+        authority: Authority | None,
+        *,
+        closed: bool = False,
+        asks: bool = True,
+        auth: str = "",
+        address: str = "127.0.0.1",
+        data: Path | None = None,
+    ) -> None:
+        """closed: whether nothing may be pushed. asks: for a password; auth: the section of its configuration, where it is for another proof.
+
+        address: where it listens. data: what it holds, where that is not to be in its folder.
+        """
         root.mkdir(parents=True, exist_ok=True)
         self.root, self.authority, self.port = root, authority, free_port()
         (root / "htpasswd").write_text(f"{USER}:{HASH}\n")
         tls = f", tls: {{certificate: {authority.chain}, key: {authority.key}}}" if authority else ""
-        auth = auth or f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if authority else ""
-        text = REGISTRY.format(root=root, port=self.port, tls=tls, auth=auth, closed=str(closed).lower())
+        asks = asks and authority is not None
+        auth = auth or (f"auth: {{htpasswd: {{realm: d4py, path: {root}/htpasswd}}}}" if asks else "")
+        where = {"address": address, "port": self.port, "data": data or root / "data"}
+        text = REGISTRY.format(**where, tls=tls, auth=auth, closed=str(closed).lower())
         (root / "registry.yml").write_text(text)
         command = ("docker-registry", "serve", str(root / "registry.yml"))
-        self.daemon = Daemon(root, "registry", command, lambda: listens(self.port))
+        self.daemon = Daemon(root, "registry", command, lambda: listens(self.port, address))
 
     @property
     def host(self) -> str:
@@ -192,9 +209,9 @@ def answers(path: Path) -> bool:
     return False
 
 
-def listens(port: int) -> bool:
+def listens(port: int, address: str = "127.0.0.1") -> bool:
     """Whether somebody listens at a port."""
-    with suppress(OSError, ssl.SSLError), socket.create_connection(("127.0.0.1", port), 1):
+    with suppress(OSError, ssl.SSLError), socket.create_connection((address, port), 1):
         return True
     return False
 

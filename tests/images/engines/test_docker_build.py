@@ -10,6 +10,7 @@ import docker
 import pytest
 from tests.images.conftest import SQUARES, Place
 from tests.images.engines.daemons import Registry
+from tests.images.older import built
 
 from d4py.packaging.layout import Image
 
@@ -47,6 +48,27 @@ def test_the_image_is_the_one_that_is_built_natively(
     assert {name: value for name, value in config["Labels"].items() if name != CHAIN} == native.labels
     for name in ("User", "Env", "Entrypoint", "Cmd", "WorkingDir", "Volumes"):
         assert config[name] == native.config["config"][name]
+
+
+def test_what_a_base_of_ours_has_of_older_versions_is_hidden(
+    daemon: docker.DockerClient, shared: Place, write: Write, tmp_path: Path
+) -> None:
+    """The same files are left that the native engine leaves."""
+    built(shared, write, tmp_path)
+    shared.d4py("export", "newer:1", "-o", tmp_path / "native.tar")
+    native = daemon.images.load((tmp_path / "native.tar").read_bytes())[0]
+    (tmp_path / "again").mkdir()
+    built(shared, write, tmp_path / "again", "--engine", "docker")
+
+    ours, theirs = (
+        daemon.containers.run(image, LISTED, entrypoint="sh", user="0:0", remove=True)
+        for image in (native.id, daemon.images.get("newer:1").id)
+    )
+
+    assert native.id != daemon.images.get("newer:1").id
+    assert theirs == ours
+    assert b"layered/new.py" in theirs
+    assert not [name for name in (b"layered/gone.py", b"layered_extra", b"squares/old.py", b".wh.") if name in theirs]
 
 
 def test_what_did_not_change_is_not_made_again(

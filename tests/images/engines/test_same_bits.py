@@ -15,6 +15,7 @@ import docker
 import numpy as np
 import obspy
 import pytest
+from tests.blas import KERNELS
 from tests.images.conftest import ROOT, Place
 from tests.images.engines.daemons import RESTRICTED, Engines
 
@@ -106,7 +107,8 @@ def test_docker(
         image = daemon.images.load(file)[0]
     words = ["run", *parameters("/archive", "/out"), "/opt/d4py/workflows/ambient_noise"]
 
-    daemon.containers.run(image.id, words, volumes=[f"{waveforms}:/archive:ro", f"{outside}:/out"], **RESTRICTED)
+    volumes = [f"{waveforms}:/archive:ro", f"{outside}:/out"]
+    daemon.containers.run(image.id, words, volumes=volumes, environment=KERNELS, **RESTRICTED)
 
     assert stacks(outside) == expected
     assert image.attrs["Size"] < LARGEST_MB * 1e6
@@ -130,6 +132,7 @@ def test_containerd(
 
     engines.ctr(
         *("run", "--rm", *rights, *(word for mount in mounts for word in ("--mount", mount))),
+        *(word for name, value in KERNELS.items() for word in ("--env", f"{name}={value}")),
         *("docker.io/library/ambient-noise:engines", "flagship", "/opt/d4py/bin/d4py", *words),
     )
 
