@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from d4py.resources.policies import MAPPINGS
+from d4py_operator.command import begin
 from d4py_operator.objects import MANAGED_BY
 from d4py_operator.run import Run
 
@@ -16,6 +18,7 @@ _OVERLAY = {
     "affinity": dict, "topologySpreadConstraints": list, "hostAliases": list, "dnsConfig": dict, "dnsPolicy": str,
     "terminationGracePeriodSeconds": int, "runtimeClassName": str, "preemptionPolicy": str, "securityContext": dict,
 }  # fmt: skip
+_COMMAND = 120_000  # bytes: Linux starts nothing with a word of more than 131,071, and this one has further parts
 _CONTEXT = ("runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy", "supplementalGroups")
 
 
@@ -35,6 +38,15 @@ def refusal(run: Run, served: frozenset[str]) -> Refusal | None:
     return next(_refusals(run, served), None)
 
 
+def templateless(run: Run) -> Refusal | None:
+    """Return that the template is not there which a run names. Raises Unreadable."""
+    own = (run.thing.get("spec") or {}).get("templateRef") or {}
+    name = run.spec.template_ref
+    if own and name and run.template is None and not run.kept:
+        return Refusal("TemplateMissing", "spec.templateRef.name", f"there is no WorkflowTemplate {name.name!r}")
+    return None
+
+
 def _refusals(run: Run, served: frozenset[str]) -> Iterator[Refusal]:
     spec = run.spec
     if spec.graph is None:
@@ -46,6 +58,9 @@ def _refusals(run: Run, served: frozenset[str]) -> Iterator[Refusal]:
     if not spec.image:
         yield Refusal("InvalidSpec", "spec.image", "is missing: name an image with d4py and what the workflow needs")
     yield from _of_mapping(run, served)
+    yield from _of_args(run)
+    yield from _of_inputs(run)
+    yield from _of_checkpoint(run)
     yield from _of_volumes(run)
     overlay = spec.template
     if overlay is None:
@@ -64,8 +79,10 @@ def _of_mapping(run: Run, served: frozenset[str]) -> Iterator[Refusal]:
         yield Refusal("InvalidSpec", "spec.mpi", f"is for the mapping mpi, not {mapping}")
     if mapping != "multi" and spec.multi is not None:
         yield Refusal("InvalidSpec", "spec.multi", f"is for the mapping multi, not {mapping}")
-    if mapping == "mpi" and spec.parallelism is not None:
-        yield Refusal("InvalidSpec", "spec.parallelism", "the mapping mpi has ranks, not processes: use mpi.ranks")
+    if mapping == "mpi" and run.processes is not None:
+        yield Refusal(
+            "InvalidSpec", "spec.parallelism.processes", "the mapping mpi has ranks, not processes: use mpi.ranks"
+        )
     if mapping == "simple" and (run.processes or 1) > 1:
         yield Refusal("InvalidSpec", "spec.parallelism.processes", "the mapping simple has one process")
     if spec.mpi is not None and run.ranks % run.slots:
@@ -75,6 +92,47 @@ def _of_mapping(run: Run, served: frozenset[str]) -> Iterator[Refusal]:
             "MappingMissing",
             "spec.mpi.launcher",
             "this cluster has no MPIJob of kubeflow.org/v2beta1: install the MPI Operator, or use Native",
+        )
+
+
+def _of_args(run: Run) -> Iterator[Refusal]:
+    size = len(shlex.join(begin(run)).encode())
+    if size > _COMMAND:
+        yield Refusal(
+            "InvalidSpec",
+            "spec.args",
+            f"make a command of {size:,} bytes, and one may have {_COMMAND:,}: give what is long as a file, by inputs or volumes",
+        )
+
+
+def _of_inputs(run: Run) -> Iterator[Refusal]:
+    uri = run.spec.inputs.uri if run.spec.inputs else None
+    if uri and not uri.startswith("file:") and run.spec.network_policy == "Isolated":
+        yield Refusal(
+            "InvalidSpec",
+            "spec.inputs.uri",
+            "pods that are Isolated fetch nothing: give inputs by a claim, or leave out networkPolicy",
+        )
+
+
+def _of_checkpoint(run: Run) -> Iterator[Refusal]:
+    if run.mapping == "mpi" and run.pods > 1 and run.spec.checkpoint is None:
+        yield Refusal(
+            "InvalidSpec",
+            "spec.checkpoint",
+            f"is missing: ranks in {run.pods} pods share the run's folder; give checkpoint.volume, or mpi.slotsPerWorker: {run.ranks}",
+        )
+    if run.spec.snapshot_nonce is not None:
+        yield from unsnapshotable(run)
+
+
+def unsnapshotable(run: Run) -> Iterator[Refusal]:
+    """Yield why a checkpoint cannot be taken and gone on from."""
+    if not run.continues:
+        yield Refusal(
+            "InvalidSpec",
+            "spec.snapshotNonce",
+            "needs a checkpoint to go on from: give checkpoint.volume, with upgradeMode Checkpoint, or leave it out",
         )
 
 

@@ -9,18 +9,22 @@ from d4py_operator.run import INPUTS, SUMMARY, WORKFLOW, Run
 
 TERMINATION = "/dev/termination-log"
 _ALONE = """set -eu
-mkdir -p {folders}
+{anew}mkdir -p {folders}
 if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
 exec d4py "$@"
 """
+# What earlier attempts left is moved aside. It is kept until the next one: somebody may want to know what went wrong.
+_ANEW = """if [ -e {run} ]; then rm -rf {before}; mv {run} {before}; fi
+"""
 # The launcher of ranks. It asks them for a checkpoint when it is to end, and takes the last line that they say as its last word.
 _RANKS = """set -eu
-mkdir -p {folders}
+{anew}mkdir -p {folders}
 if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
+set -- d4py "$@"
 {before}mkfifo /tmp/said.pipe
 tee /tmp/said </tmp/said.pipe &
 teller=$!
-{launch} d4py "$@" >/tmp/said.pipe &
+{launch} "$@" >/tmp/said.pipe &
 child=$!
 trap 'kill -USR1 "$child" 2>/dev/null || :' TERM INT
 code=0
@@ -38,7 +42,7 @@ def alone(run: Run) -> list[str]:
 
 
 def ranks(run: Run, launch: list[str], before: str = "") -> list[str]:
-    """Return the command of the pod that starts ranks. launch: mpiexec and its words; before: what has to be done first, in shell."""
+    """Return the command of the pod that starts ranks. launch: mpiexec and its first words, of which the others are in "$@"; before: what has to be done first, in shell."""
     return _shell(
         _RANKS.format(**_words(run), launch=shlex.join(launch), before=before, termination=TERMINATION),
     )
@@ -50,15 +54,17 @@ def _shell(text: str) -> list[str]:
 
 def literal(text: str) -> str:
     """Return a text in which the kubelet finds no variable to fill in."""
-    return text.replace("$(", "$$(")
+    return text.replace("$", "$$")
 
 
 def _words(run: Run) -> dict[str, str]:
     output = run.outputs[1]
     folders = [run.folder, *([output] if output else [])]
+    places = {"run": shlex.quote(run.folder), "before": shlex.quote(f"{run.folder}.before")}
     return {
+        "anew": "" if run.continues or run.spec.checkpoint is None else _ANEW.format(**places),
         "folders": shlex.join(folders),
-        "run": shlex.quote(run.folder),
+        "run": places["run"],
         "begin": shlex.join(begin(run)),
         "resume": shlex.join(resume(run)),
     }
@@ -73,9 +79,11 @@ def begin(run: Run) -> list[str]:
     if spec.graph and spec.graph.object:
         words.append(f"--graph={spec.graph.object}")
     if spec.inputs:
-        given = spec.inputs.iterations
-        words.append(f"--iterations={given}" if given is not None else f"--file={input_file(run)}")
+        often = spec.inputs.iterations
+        words.append(f"--iterations={often}" if often is not None else f"--file={input_file(run)}")
     words += [f"--set={name}={value}" for name, value in sorted(spec.args.items())]
+    given = spec.parallelism.per_pe if spec.parallelism else {}
+    words += [f"--resource={pe}.processes={number}" for pe, number in sorted(given.items())]
     return [*words, "--", workflow(run)]
 
 
@@ -104,8 +112,10 @@ def workflow(run: Run) -> str:
 
 
 def input_file(run: Run) -> str:
-    """Return where the pod has its input data."""
+    """Return where the pod has its input data, or gets it from."""
     given = run.spec.inputs
     assert given is not None
+    if given.uri is not None:
+        return given.uri
     claim = given.persistent_volume_claim
     return f"{INPUTS}/{claim.path or 'inputs.json'}" if claim else f"{INPUTS}/inputs.json"

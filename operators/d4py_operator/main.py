@@ -11,12 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from d4py.errors import D4pyError, UsageError
+from d4py_operator.cluster.lease import NAME
 
-_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+EVERYWHERE = "kube-system"  # where the lease is of those who work in all namespaces: they are of one cluster
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,7 +43,15 @@ def parser() -> argparse.ArgumentParser:
         help="where to work; several may be given (default: everywhere)",
     )
     found.add_argument(
-        "--lease-namespace", metavar="NS", help="where the lease is (default: the operator's own namespace)"
+        "--lease-namespace",
+        metavar="NS",
+        help=f"where the lease is (default: in each --namespace; {EVERYWHERE} where there is none)",
+    )
+    found.add_argument(
+        "--lease-name",
+        metavar="NAME",
+        default=NAME,
+        help=f"of operators with the same one acts ({NAME})",
     )
     found.add_argument(
         "--lease-seconds", metavar="S", type=_seconds, default=15.0, help="how long a lease lasts unrenewed (15)"
@@ -100,7 +108,7 @@ def _told(message: str, code: int = 2) -> int:
 def run(args: argparse.Namespace) -> int:
     """Run the operator as the arguments say."""
     from d4py_operator.cluster.api import Api, configuration
-    from d4py_operator.cluster.lease import Lease
+    from d4py_operator.cluster.lease import Lease, Leases
     from d4py_operator.metrics import CONTENT
     from d4py_operator.operator import Operator
     from d4py_operator.serving import serve, verdict
@@ -115,8 +123,11 @@ def run(args: argparse.Namespace) -> int:
     api = Api(configuration(args.kubeconfig))
     check(api)
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{secrets.token_hex(4)}"
-    lease = Lease(api, args.lease_namespace or own_namespace(), identity, seconds=args.lease_seconds)
-    operator = Operator(api, lease, namespaces=args.namespace, threads=args.threads)
+    places = [args.lease_namespace] if args.lease_namespace else args.namespace or [EVERYWHERE]
+    leases = [
+        Lease(api, place, identity, name=args.lease_name, seconds=args.lease_seconds) for place in dict.fromkeys(places)
+    ]
+    operator = Operator(api, Leases(leases), namespaces=args.namespace, threads=args.threads)
     servers = []
     if args.metrics_port:
         servers.append(serve(args.metrics_port, {"/metrics": lambda: (200, CONTENT, operator.metrics.text())}))
@@ -135,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
 
 def check(api: object) -> None:
     """Raise ClusterError where the cluster does not answer, or does not know the custom resources."""
+    from d4py.resources import APPLY
     from d4py_operator.cluster.api import Api
     from d4py_operator.cluster.errors import ClusterError
 
@@ -142,16 +154,8 @@ def check(api: object) -> None:
     if not api.serves("Workflow"):
         raise ClusterError(
             "This cluster does not know workflows.d4py.dev.",
-            hint="Tell it: d4py crds | kubectl apply --server-side -f -",
+            hint=f"Tell it: {APPLY}",
         )
-
-
-def own_namespace() -> str:
-    """Return the namespace that the operator is in: as the pod is told, else as its account says, else default."""
-    told = os.environ.get("POD_NAMESPACE")
-    if told:
-        return told
-    return _ACCOUNT.read_text(encoding="utf-8").strip() if _ACCOUNT.exists() else "default"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sized
 
     from d4py_operator.cluster.api import Api
-    from d4py_operator.cluster.lease import Lease
+    from d4py_operator.cluster.lease import Lease, Leases
     from d4py_operator.cluster.store import Store
 
 CONTENT = "text/plain; version=0.0.4; charset=utf-8"
@@ -22,7 +22,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 class Metrics:
     """Counters of looks at objects, and gauges that are read when they are asked for."""
 
-    def __init__(self, api: Api, store: Store, queue: Sized, lease: Lease) -> None:
+    def __init__(self, api: Api, store: Store, queue: Sized, lease: Lease | Leases) -> None:
         self._api, self._store, self._queue, self._lease = api, store, queue, lease
         self._lock = threading.Lock()
         self._looks: Counter[tuple[str, str]] = Counter()

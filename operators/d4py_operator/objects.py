@@ -49,6 +49,19 @@ def owners_of(thing: Object) -> list[str]:
     return [owner.get("uid", "") for owner in thing["metadata"].get("ownerReferences") or ()]
 
 
+def leaving(there: Object, wanted: Object) -> bool:
+    """Whether what has the name of a child is on its way out: it is deleted, or so is its owner, in whose name there is another now."""
+
+    def owners(thing: Object) -> dict[tuple[str, str], str]:
+        references = thing["metadata"].get("ownerReferences") or ()
+        return {(owner["kind"], owner["name"]): owner["uid"] for owner in references}
+
+    before, now = owners(there), owners(wanted)
+    return bool(there["metadata"].get("deletionTimestamp")) or any(
+        before[owner] != now[owner] for owner in before.keys() & now.keys()
+    )
+
+
 def owned(things: Iterable[Object], owner: Object) -> list[Object]:
     """Return those that an object owns."""
     uid = uid_of(owner)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,10 @@ from d4py_operator.summary import Summary, plain, summary
 
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _MPI_ROLE, _REPLICA = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-index"
-_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-_CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_DISRUPTED = "PodFailurePolicy"  # a Job's word for a pod that was told to leave its node: it has no other such rule
+_OURS = ("d4py", "launcher", "worker")  # containers, as the mappings name them
 _SETTLING = 5.0  # seconds in which news of a pod may come after news of its Job
+_LINGERING = 60.0  # seconds in which a Job says that it is over whose work is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,11 @@ class Observed:
     queued: bool = False
     running: bool = False
     ready: int = 0
+    let: datetime | None = None  # when its Job was made, or let go by its queue
     started: datetime | None = None
-    trouble: Trouble | None = None
-    end: End | None = None
-    settling: bool = False  # it is over, and how will be known in a moment
+    end: End | None = None  # how it ended, as its driver says
+    over: bool = False  # whether that is the end of it
+    again: float | None = None  # seconds after which more is known, though nothing need happen
     said: Summary | None = None
     image: str | None = None
     driver: str | None = None
@@ -58,27 +60,51 @@ class Observed:
 def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed:
     """Look at the Job or MPIJob of an attempt and its pods."""
     driver = _driver(pods)
-    done = _over(launched)
-    exited = _exited(driver)
-    since = moment(str(done.get("lastTransitionTime", ""))) if done else None
-    settling = bool(done) and exited is None and since is not None and (now - since).total_seconds() < _SETTLING
+    done, exited = _over(launched), _exited(driver)
     said = summary(exited.get("message")) if exited else None
-    suspended = (launched.get("spec") or {}).get("suspend") or (launched.get("spec") or {}).get("runPolicy", {}).get(
-        "suspend"
-    )
-    running = driver is not None and (driver.get("status") or {}).get("phase") == "Running"
+    spec = launched.get("spec") or {}
+    queued = bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend")) and not done
+    ended = bool(done or exited) and not queued  # what a queue takes back begins anew
+    again = _unclear(done, exited, now) if ended else None
+    running = driver is not None and exited is None and (driver.get("status") or {}).get("phase") == "Running"
     return Observed(
-        queued=bool(suspended) and not done,
+        queued=queued,
         running=running and not done,
-        ready=sum(1 for pod in pods if _is_ready(pod) and not _launches_only(pod)),
+        ready=sum(1 for pod in pods if is_ready(pod) and not _launches_only(pod)),
+        let=_let(launched),
         started=moment((driver.get("status") or {}).get("startTime")) if driver and (running or exited) else None,
-        trouble=None if done else next(_troubles(pods), None),
-        end=_end(done, driver, exited, said) if done and not settling else None,
-        settling=settling,
+        end=_end(done, pods, driver, said) if ended else None,
+        over=ended and again is None,
+        again=again,
         said=said,
         image=_image(driver),
         driver=driver["metadata"]["name"] if driver else None,
     )
+
+
+def over(launched: Object) -> bool:
+    """Whether a Job or MPIJob says that it is over."""
+    return bool(_over(launched))
+
+
+def _unclear(done: Any, exited: Object | None, now: datetime) -> float | None:
+    """Return in how many seconds it is clear that an attempt is over: Job and pod tell it one after the other, or only one of them ever does."""
+    since = moment(str(done.get("lastTransitionTime", "")))
+    if done:
+        settling = exited is None and since is not None and (now - since).total_seconds() < _SETTLING
+        return 1.0 if settling else None
+    if exited is None:
+        return None
+    ended = moment(exited.get("finishedAt")) or now
+    left = _LINGERING - (now - ended).total_seconds()
+    return left if left > 0 else None
+
+
+def _let(launched: Object) -> datetime | None:
+    """Return since when pods may be made. What was suspended starts when it no longer is."""
+    made = (launched.get("metadata") or {}).get("creationTimestamp")
+    times = (moment(made), moment((launched.get("status") or {}).get("startTime")))
+    return max((time for time in times if time is not None), default=None)
 
 
 def live(pod: Object) -> bool:
@@ -114,13 +140,24 @@ def _over(launched: Object) -> Any:
     return {}
 
 
-def _containers(pod: Object | None) -> list[Object]:
-    found: list[Object] = ((pod or {}).get("status") or {}).get("containerStatuses") or []
+def _said_of(pod: Object | None, which: str) -> list[Object]:
+    found: list[Object] = ((pod or {}).get("status") or {}).get(which) or []
     return found
 
 
+def containers(pod: Object) -> list[Object]:
+    """Return what is said of each container of a pod, those first that come before ours."""
+    return [*_said_of(pod, "initContainerStatuses"), *_said_of(pod, "containerStatuses")]
+
+
+def own(pod: Object | None) -> list[Object]:
+    """Return what is said of the container that is ours: meshes put others beside it. All, where none bears our name."""
+    found = _said_of(pod, "containerStatuses")
+    return [each for each in found if each.get("name") in _OURS] or found
+
+
 def _exited(driver: Object | None) -> Object | None:
-    for each in _containers(driver):
+    for each in own(driver):
         if ended := (each.get("state") or {}).get("terminated"):
             found: Object = ended
             return found
@@ -128,44 +165,36 @@ def _exited(driver: Object | None) -> Object | None:
 
 
 def _image(driver: Object | None) -> str | None:
-    for each in _containers(driver):
+    for each in own(driver):
         identity: str = each.get("imageID") or ""
         return identity.rpartition("://")[2] or None
     return None
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether a pod is ready."""
     return bool(condition(pod, "Ready"))
 
 
-def _troubles(pods: Sequence[Object]) -> Iterator[Trouble]:
-    """Yield what keeps pods from starting, what matters most first."""
-    for pod in pods:
-        name = pod["metadata"]["name"]
-        for each in _containers(pod):
-            waiting = (each.get("state") or {}).get("waiting") or {}
-            word = waiting.get("reason")
-            reason = "ImagePull" if word in _PULL else "ConfigMissing" if word in _CONFIG else None
-            if reason:
-                yield Trouble(reason=reason, message=f"pod {name}: {word}: {plain(waiting.get('message'))}")
-    for pod in pods:
-        for each in (pod.get("status") or {}).get("conditions") or ():
-            if each.get("type") == "PodScheduled" and each.get("status") == "False":
-                message = f"pod {pod['metadata']['name']}: {plain(each.get('message'))}"
-                yield Trouble(reason="Unschedulable", message=message)
+def _before(driver: Object | None) -> str:
+    """Return which container before ours has failed; nothing where none has."""
+    for each in _said_of(driver, "initContainerStatuses"):
+        code = ((each.get("state") or {}).get("terminated") or {}).get("exitCode")
+        if code:
+            return f"its container {each.get('name')} exited with {code} before the run began"
+    return ""
 
 
-def _end(done: Any, driver: Object | None, exited: Object | None, said: Summary | None) -> End:
+def _end(done: Any, pods: Sequence[Object], driver: Object | None, said: Summary | None) -> End:
+    exited = _exited(driver)
+    # Ranks that lost a pod to an eviction are ended by their launcher, and say nothing.
+    silent = exited is not None and said is None
+    evicted = _evicted(done, pods if silent else [driver] if driver else [])
     if exited is None:
         if done.get("type") in ("Complete", "Succeeded"):
             return End(reason="Done", message="the run is done", good=True, exit_code=0)
-        if _evicted(driver):
-            return End(
-                reason="Evicted",
-                message=plain((driver or {}).get("status", {}).get("message")) or "its pod was evicted",
-                counts=False,
-            )
-        return End(reason="PodFailed", message=plain(done.get("message")) or "its pod is gone")
+        message = _before(driver) or plain(done.get("message")) or "its pod is gone"
+        return evicted or End(reason="PodFailed", message=message)
     code = exited.get("exitCode", 0)
     if said is not None and said.exit_code and code:
         code = said.exit_code  # what starts ranks may have an exit code of its own; none makes good what failed
@@ -173,10 +202,12 @@ def _end(done: Any, driver: Object | None, exited: Object | None, said: Summary 
     failed = said.failed_pe if said else None
     if exited.get("reason") == "OOMKilled":
         return End(reason="OutOfMemory", message="it took more memory than its limit", exit_code=code)
-    if code not in (0, 4) and _evicted(driver):
-        return End(
-            reason="Evicted", message=message or "its pod was told to leave its node", counts=False, exit_code=code
+    if code not in (0, 4) and evicted is not None:
+        return replace(
+            evicted, message=evicted.message if evicted.counts else message or evicted.message, exit_code=code
         )
+    if code == 2 and said is not None and said.missing:
+        return End(reason="InputsMissing", message=message or "its inputs cannot be fetched", exit_code=2)
     return _by_code(code, message, failed, world=said is not None and said.world)
 
 
@@ -200,7 +231,16 @@ def _by_code(code: int, message: str, failed: str | None, *, world: bool) -> End
     return End(reason="PodFailed", message=message or f"its process exited with {code}", exit_code=code)
 
 
-def _evicted(pod: Object | None) -> bool:
-    if pod is None:
-        return False
-    return (pod.get("status") or {}).get("reason") == "Evicted" or bool(condition(pod, "DisruptionTarget"))
+def _evicted(done: Any, pods: Sequence[Object]) -> End | None:
+    """Return that pods had to leave: no failure where a node is drained or needs the room.
+
+    A kubelet that ends a pod for taking more storage than its own limit gives no such condition: the next would take as much.
+    """
+    told = [pod for pod in pods if condition(pod, "DisruptionTarget")]
+    left = told or [pod for pod in pods if (pod.get("status") or {}).get("reason") == "Evicted"]
+    free = bool(told) or done.get("reason") == _DISRUPTED
+    if not free and not left:
+        return None
+    messages = [plain(pod["status"].get("message")) for pod in left]
+    message = next(filter(None, messages), "its pod was told to leave its node")
+    return End(reason="Evicted", message=message, counts=not free)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from d4py_operator.cluster.api import Api
-from d4py_operator.cluster.errors import ApiError, ClusterError
+from d4py_operator.cluster.errors import ClusterError
 from d4py_operator.cluster.informer import Informer
-from d4py_operator.cluster.lease import Lease
+from d4py_operator.cluster.lease import Lease, Leases
+from d4py_operator.cluster.others import Others
 from d4py_operator.cluster.progress import Asker
 from d4py_operator.cluster.store import Store
 from d4py_operator.metrics import Metrics
@@ -19,6 +20,7 @@ from d4py_operator.objects import CRON, MANAGED_BY, MANAGER, WORKFLOW, Key, Obje
 from d4py_operator.observed import leading_address
 from d4py_operator.queue import Queue
 from d4py_operator.reconcile import Reconciler, Stale
+from d4py_operator.setbacks import now_and_then
 
 log = logging.getLogger(__name__)
 OURS = ("Workflow", "WorkflowTemplate", "CronWorkflow")
@@ -26,13 +28,14 @@ CHILDREN = ("Job", "Pod")
 OPTIONAL = "MPIJob"
 _RESYNC = 600.0  # seconds after which everything is looked at, whatever happened
 _DISCOVER = 60.0
+_LATE = 5.0  # seconds after which a lease that is late is looked for again
 _PATIENCE = 20.0  # seconds that looks in progress get at the end
 
 
 class Operator:
     """One operator process."""
 
-    def __init__(self, api: Api, lease: Lease, *, namespaces: Sequence[str] = (), threads: int = 4) -> None:
+    def __init__(self, api: Api, lease: Lease | Leases, *, namespaces: Sequence[str] = (), threads: int = 4) -> None:
         self._api, self.lease = api, lease
         self._namespaces = list(namespaces) or [""]
         self.store, self.queue = Store(), Queue()
@@ -40,9 +43,11 @@ class Operator:
         self.ending = threading.Event()
         self.acting = threading.Event()  # it holds the lease, knows what there is, and looks at it
         self._informers: list[Informer] = []
+        self._holder = threading.Thread(target=lambda: lease.keep(self.ending), name="lease")
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
         self._asker = Asker(self._going, self.queue.add)
-        self._reconciler = Reconciler(api, self.store, self.served, lambda key: self._asker.known.get(key, {}))
+        self._others: Others | None = None  # that work in namespaces of all those that this one works in
+        self._reconciler = Reconciler(api, self.store, self.served, self._asker.said, failures=self.queue.failures)
         self.store.listeners.append(self._heard)
 
     # --- what is looked at
@@ -104,23 +109,25 @@ class Operator:
             self.metrics.looked(key.kind, result, time.monotonic() - begun)
 
     def _look(self, key: Key) -> str:
-        if not self.lease.fresh:
-            self.queue.add_after(key, 1.0)
-            return "waiting"
+        lease = self.lease.of(key.namespace)
+        if not lease.held.is_set() or (self._others is not None and key.namespace in self._others.known):
+            self.queue.forget(key)
+            return "left"
+        while not lease.fresh:  # the key waits with its thread: a thousand keys would go round and round
+            if self.lease.fresh:  # that of another namespace
+                self.queue.add_after(key, _LATE)
+                return "waiting"
+            if self.ending.wait(0.2):
+                return "waiting"
         try:
             again = self._reconciler.reconcile(key)
         except Stale:
             self.queue.failed(key)
             return "stale"
-        except ApiError as error:
-            wait = self.queue.failed(key)
-            log.warning(
-                "%s %s/%s: %s; again in %.1f s", key.kind, key.namespace, key.name, error.reason or error.status, wait
-            )
-            return "error"
         except ClusterError as error:
-            self.queue.failed(key)
-            log.warning("%s %s/%s: %s", key.kind, key.namespace, key.name, error)
+            wait = self.queue.failed(key, error.wait)
+            level = logging.WARNING if now_and_then(self.queue.failures(key)) else logging.DEBUG
+            log.log(level, "%s %s/%s: %s; again in %.1f s", key.kind, key.namespace, key.name, error, wait)
             return "error"
         except Exception:
             self.queue.failed(key)
@@ -137,8 +144,7 @@ class Operator:
         """Work until `ending` is set, or the lease is lost; return an exit code."""
         self._discover()
         self._watch([*OURS, *CHILDREN])
-        holder = threading.Thread(target=self.lease.keep, args=(self.ending,), name="lease")
-        holder.start()
+        self._holder.start()
         try:
             if self._wait_until_ready():
                 self._lead()
@@ -146,11 +152,13 @@ class Operator:
             self.ending.set()
             self.queue.close()
             self._asker.ending.set()
+            if self._others is not None:
+                self._others.ending.set()
             until = time.monotonic() + _PATIENCE
             for worker in self._workers:
                 if worker.is_alive():
                     worker.join(max(0.0, until - time.monotonic()))
-            holder.join()
+            self._holder.join()
             for informer in self._informers:
                 informer.end()
             self.lease.release()
@@ -165,28 +173,36 @@ class Operator:
         return False
 
     def _lead(self) -> None:
+        if self._namespaces == [""]:
+            self._others = Others(self._api, self.lease.name, self.lease.namespaces, self._left_or_taken)
+            self._others.turn()
+            self._others.start()
+        resync = discover = time.monotonic()
+        served, acting = self.served(), self.lease.acting
         self.look_at_all()
         for worker in self._workers:
             worker.start()
         self._asker.start()
         self.acting.set()
         log.info("works on %s", ", ".join(filter(None, self._namespaces)) or "all namespaces")
-        resync = discover = time.monotonic()
-        served = self.served()
         while not self.ending.wait(0.2) and not self.lease.lost.is_set():
             now = time.monotonic()
             if now - discover > _DISCOVER:
                 discover = now
                 self._discover()
-            if now - resync > _RESYNC or self.served() != served:
-                resync, served = now, self.served()
+            if now - resync > _RESYNC or self.served() != served or self.lease.acting != acting:
+                resync, served, acting = now, self.served(), self.lease.acting
                 self.look_at_all()
 
-    def look_at_all(self) -> None:
-        """Have everything looked at."""
+    def look_at_all(self, where: Callable[[str], bool] = lambda _: True) -> None:
+        """Have everything looked at. where: in which namespaces."""
         for kind in ("Workflow", "CronWorkflow"):
             for thing in self.store.all(kind):
-                self.queue.add(key_of(thing))
+                if where(thing["metadata"]["namespace"]):
+                    self.queue.add(key_of(thing))
+
+    def _left_or_taken(self, namespaces: set[str]) -> None:
+        self.look_at_all(namespaces.__contains__)
 
     def synced(self) -> bool:
         """Whether all that there is has been listed."""
@@ -196,8 +212,10 @@ class Operator:
 
     def unwell(self) -> str:
         """Return what another start of this process would mend; nothing where it lives. That the cluster does not answer is no such thing."""
-        dead = [informer.name for informer in self._informers if not informer.is_alive()]
-        return f"{dead[0]} has ended" if dead else ""
+        more = [self._others] if self._others is not None else []
+        threads = [self._holder, *self._workers, self._asker, *self._informers, *more]
+        dead = [thread.name for thread in threads if thread.ident is not None and not thread.is_alive()]
+        return f"{dead[0]} has ended" if dead and not self.ending.is_set() else ""
 
     def unready(self) -> str:
         """Return why it is not ready; nothing where it is, be it as the one that waits."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from d4py.resources import written
-from d4py.resources.parts import KeyReference, Requirements, Volume
+from d4py.resources.parts import KeyReference, Requirements, VariablesSource, Volume
 from d4py_operator.objects import RUN, Object
 from d4py_operator.objects import WORKFLOW as OF_WORKFLOW
 from d4py_operator.run import INPUTS, OUTPUTS, RUNS, WORKFLOW, Run, merged
@@ -32,7 +32,10 @@ _OPERATOR = {
     "namespaceSelector": {},
     "podSelector": {"matchLabels": {"app.kubernetes.io/name": "d4py", "app.kubernetes.io/component": "operator"}},
 }
+# The Job says so then, and for as long as it is there: its pod may be gone before anybody looks.
+_DISRUPTED = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 HOME = "/tmp/home"  # noqa: S108 - in the pod's own folder
+VARIABLES = "/d4py/variables"  # objects whose keys are variables, a folder each: so a run knows which these are
 
 
 def template(run: Run, attempt: int, container: Object, *, role: str, volumes: list[Object] | None = None) -> Object:
@@ -79,13 +82,17 @@ def template(run: Run, attempt: int, container: Object, *, role: str, volumes: l
 def environment(run: Run) -> list[Object]:
     """Return the variables of every container."""
     secret = [each.name for each in run.spec.env if each.value_from and each.value_from.secret_key_ref]
+    whole = [f"{VARIABLES}/{number}" for number, each in enumerate(run.spec.env_from) if each.secret_ref]
+    whole += [each.mount_path for each in run.spec.volumes if each.secret]
     ours = {
         "HOME": HOME,
         "PYTHONUNBUFFERED": "1",
         "D4PY_LOGS": "stdout",
+        "D4PY_RUN_NAME": f"kubernetes://{run.namespace}/{run.name}",
         "D4PY_TERMINATION_LOG": "/dev/termination-log",
         "D4PY_METRICS": f"0.0.0.0:{PROGRESS}",
         **({"D4PY_SECRETS": " ".join(secret)} if secret else {}),
+        **({"D4PY_SECRET_FOLDERS": ":".join(whole)} if whole else {}),
     }
     mine = {each.name for each in run.spec.env}
     return [
@@ -143,6 +150,8 @@ def volumes_of(run: Run) -> tuple[list[Object], list[Object]]:
         add("d4py-workflow", {"configMap": {"name": spec.graph.config_map_ref.name}}, WORKFLOW)
     if spec.inputs and (source := _inputs(run)):
         add("d4py-inputs", source, INPUTS)
+    for number, variables in enumerate(spec.env_from):
+        add(f"d4py-variables-{number}", _keys(variables), f"{VARIABLES}/{number}")
     for each in spec.volumes:
         add(each.name, _source(each), each.mount_path, read_only=bool(each.read_only), sub_path=_place(each))
     return volumes, mounts
@@ -165,6 +174,14 @@ def _source(volume: Volume) -> Object:
     if volume.secret:
         return {"secret": {"secretName": volume.secret.name}}
     return {"emptyDir": written(volume.empty_dir) if volume.empty_dir else {}}
+
+
+def _keys(variables: VariablesSource) -> Object:
+    """Return what variables come from as files. That it is missing is told of the variables, which say so at once."""
+    if variables.secret_ref:
+        return {"secret": {"secretName": variables.secret_ref.name, "defaultMode": 0o440, "optional": True}}
+    assert variables.config_map_ref is not None
+    return {"configMap": {"name": variables.config_map_ref.name, "optional": True}}
 
 
 def _inputs(run: Run) -> Object:
@@ -206,7 +223,8 @@ def network_policy(run: Run) -> list[Object]:
     if run.spec.network_policy != "Isolated":
         return []
     ours = {"podSelector": {"matchLabels": {OF_WORKFLOW: run.name, RUN: run.short}}}
-    names = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+    # A policy counts where a pod listens, behind its Service: who answers for names may do so at 5353.
+    names = {"ports": [{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP") for port in (53, 5353)]}
     return [
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -234,6 +252,7 @@ def job(run: Run, attempt: int, pod: Object, **more: Any) -> Object:
         "metadata": metadata,
         "spec": {
             "backoffLimit": 0,
+            "podFailurePolicy": {"rules": [_DISRUPTED]},
             "completions": 1,
             "parallelism": 1,
             **({"suspend": True} if queue else {}),

@@ -53,13 +53,18 @@ class Queue:
             heapq.heappush(self._later, (due, self._number, key))
             self._changed.notify()
 
-    def failed(self, key: Hashable) -> float:
-        """Have a key looked at again, later with each failure; return in how many seconds."""
+    def failed(self, key: Hashable, least: float = 0.0) -> float:
+        """Have a key looked at again, later with each failure; return in how many seconds. least: seconds that it waits at least."""
         with self._changed:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-        wait = min(_LONGEST, _FIRST * 2.0 ** min(failures - 1, 20))
+        wait = max(least, min(_LONGEST, _FIRST * 2.0 ** min(failures - 1, 20)))
         self.add_after(key, wait)
         return wait
+
+    def failures(self, key: Hashable) -> int:
+        """Return how often it has failed since it went well."""
+        with self._changed:
+            return self._failures.get(key, 0)
 
     def forget(self, key: Hashable) -> None:
         """It went well: the next failure is the first."""

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from d4py_operator.command import literal
-from d4py_operator.pods import environment
+from d4py_operator.pods import VARIABLES, environment
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -22,6 +22,13 @@ _CLIENT = [
 _SERVER = """mkdir -p "$HOME"
 exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
 -o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
+"""
+
+
+# mpiexec passes on what it is told by name, and names that come from objects are known in the pod only.
+_FURTHER = """for file in {variables}/*/*; do
+    case ${{file##*/}} in *[!A-Za-z0-9_]* | [0-9]*) ;; *) set -- -x "${{file##*/}}" "$@" ;; esac
+done
 """
 
 
@@ -65,6 +72,11 @@ def launch(run: Run, hosts: str) -> list[str]:
         if name != "D4PY_TERMINATION_LOG":
             words += ["-x", name]
     return [*words, "-x", "D4PY_TERMINATION_LOG=/dev/stdout"]
+
+
+def passing(run: Run) -> str:
+    """Return what gives further words to mpiexec, in shell: variables that ranks are to have."""
+    return _FURTHER.format(variables=VARIABLES) if run.spec.env_from and not _mpich(run) else ""
 
 
 def _mpich(run: Run) -> bool:

@@ -4,23 +4,25 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from d4py_operator.cluster.errors import ApiError
+from d4py_operator.cluster.errors import ApiError, ClusterError
 from d4py_operator.cron import CronWorld, due
 from d4py_operator.decision import Decision, Event
 from d4py_operator.desired import World, desired, hindered, refused
-from d4py_operator.objects import Key, Object, digest, key_of, owners_of, stamp, uid_of
+from d4py_operator.objects import Key, Object, digest, key_of, leaving, owners_of, stamp, uid_of
+from d4py_operator.setbacks import Kept, Setback, Unmade, of_status
 from d4py_operator.sshkeys import pair
+from d4py_operator.summary import Summary
 
 if TYPE_CHECKING:
     from d4py_operator.cluster.api import Api
     from d4py_operator.cluster.store import Store
 
 log = logging.getLogger(__name__)
-_WRONG = (400, 413, 422)  # the object is at fault: asking again would not help
 _EVENTS = 4096
 
 
@@ -40,57 +42,61 @@ class Reconciler:
         api: Api,
         store: Store,
         served: Callable[[], frozenset[str]],
-        progress: Callable[[Key], dict[str, int]] = lambda _: {},
+        progress: Callable[[Key], Summary | None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        failures: Callable[[Key], int] = lambda _: 0,
     ) -> None:
-        self._api, self._store, self._now = api, store, now
+        """failures: how often the looks at an object have failed until now."""
+        self._api, self._store, self._now, self._failures = api, store, now, failures
         self._served, self._progress = served, progress
         self._told: dict[str, int] = {}  # how often an event was seen
+        self._telling = threading.Lock()
 
     def reconcile(self, key: Key) -> float | None:
         """Look at an object; return in how many seconds it is to be looked at again. Raises Stale, ClusterError."""
         thing = self._store.get(key)
         if thing is None:
             return None
-        if key.kind == "CronWorkflow":
-            return self._due(thing)
-        world = self._world(thing)
-        decision = desired(world, self._now())
+        decision = self._decision(thing)
         try:
             self._obey(thing, decision)
         except Taken as taken:
-            self._refused(key, str(taken))
-            return None
-        except ApiError as error:
-            if error.status == 403:
-                self._hindered(key, error)
-            if error.status not in _WRONG:
+            self._refused(thing, str(taken))
+        except Setback as setback:
+            if setback.error.ending:
+                return None  # it goes with its namespace
+            if not (isinstance(setback, Unmade) and setback.error.lasting):
+                if setback.to_be_told(self._failures(key) + 1):
+                    self._say(thing, setback)
                 raise
-            self._refused(key, error.refusal)
-            return None
+            self._refused(thing, setback.error.refusal)
         return decision.again
 
-    def _due(self, cron: Object) -> float | None:
-        decision = due(CronWorld(cron=cron, workflows=self._children(cron)), self._now())
-        try:
-            self._obey(cron, decision)
-        except (Taken, ApiError) as error:
-            if isinstance(error, ApiError) and error.status not in _WRONG:
-                raise
-            message = error.refusal if isinstance(error, ApiError) else str(error)
-            self._tell(cron, Event(reason="Refused", message=f"no Workflow is made: {message}", warning=True))
-        return decision.again
+    def _decision(self, thing: Object) -> Decision:
+        if thing["kind"] == "CronWorkflow":
+            return due(CronWorld(cron=thing, workflows=self._children(thing)), self._now())
+        return desired(self._world(thing), self._now())
 
-    def _refused(self, key: Key, message: str) -> None:
-        thing = self._store.get(key)
-        if thing is not None:
-            self._obey(thing, refused(self._world(thing), message, self._now()))
+    def _refused(self, thing: Object, message: str) -> None:
+        """Say that it will not be made as it is."""
+        now = self._store.get(key_of(thing))
+        if thing["kind"] == "CronWorkflow":
+            self._tell(thing, _unmade(message))
+        elif now is not None:
+            self._obey(now, refused(self._world(now), message, self._now()))
 
-    def _hindered(self, key: Key, error: ApiError) -> None:
-        """Say that the cluster does not let it be made now: a quota, or a right that the operator lacks."""
-        thing = self._store.get(key)
-        if thing is not None:
-            self._obey(thing, hindered(self._world(thing), f"{error.reason}: {error.text}", self._now()))
+    def _say(self, thing: Object, setback: Setback) -> None:
+        """Have people know what is in its way: a workflow that is not made says so in its status."""
+        now = self._store.get(key_of(thing))
+        if not isinstance(setback, Unmade):
+            self._tell(thing, Event(reason=setback.event, message=str(setback), warning=True))
+        elif thing["kind"] == "CronWorkflow":
+            self._tell(thing, _unmade(str(setback)))
+        elif now is not None:
+            try:
+                self._obey(now, hindered(self._world(now), str(setback), self._now()))
+            except (ClusterError, Stale) as error:
+                log.debug("%s %s is not told: %s", thing["kind"], thing["metadata"]["name"], error)
 
     def _world(self, thing: Object) -> World:
         namespace = thing["metadata"]["namespace"]
@@ -119,16 +125,23 @@ class Reconciler:
                     return  # it was deleted meanwhile
                 if error.status == 409:
                     raise Stale from None
-                raise
+                raise of_status(error) from None
         for event in decision.events:
             self._tell(thing, event)
         for deletion in decision.delete:
-            self._api.delete(deletion.key, deletion.uid)
+            try:
+                self._api.delete(deletion.key, deletion.uid)
+            except ApiError as error:
+                raise Kept(deletion.key, error) from None
             self._store.deleting(deletion.key, deletion.uid, stamp(self._now()))
-        for wanted in decision.apply:
-            self._api.apply(wanted)
-        for wanted in decision.create:
-            self._make(wanted)
+        for act, wanted in [
+            *((self._api.apply, each) for each in decision.apply),
+            *((self._make, each) for each in decision.create),
+        ]:
+            try:
+                act(wanted)
+            except ApiError as error:
+                raise Unmade(wanted, error) from None
 
     def _make(self, wanted: Object) -> None:
         if wanted["kind"] == "Secret":
@@ -136,11 +149,13 @@ class Reconciler:
         try:
             made = self._api.create(wanted)
         except ApiError as error:
-            if error.status != 409:
+            if error.reason != "AlreadyExists":  # a quota that others are at gives 409, too
                 raise
             if wanted["kind"] == "Secret":
                 return  # its name is nobody else's
             made = self._api.get(key_of(wanted))
+            if leaving(made, wanted):
+                raise Stale from None
             if not set(owners_of(made)) & set(owners_of(wanted)):
                 raise Taken(
                     f"{wanted['kind']} {made['metadata']['name']} is there already, and is not this one's"
@@ -151,9 +166,10 @@ class Reconciler:
     def _tell(self, thing: Object, event: Event) -> None:
         """Have people see an event; the same again is counted. That it can't be told stops nothing."""
         known = f"{uid_of(thing)} {event.reason} {event.message}"
-        count = self._told[known] = self._told.pop(known, 0) + 1
-        while len(self._told) > _EVENTS:
-            del self._told[next(iter(self._told))]
+        with self._telling:
+            count = self._told[known] = self._told.pop(known, 0) + 1
+            while len(self._told) > _EVENTS:
+                del self._told[next(iter(self._told))]
         now = stamp(self._now())
         metadata = thing["metadata"]
         body = {
@@ -176,6 +192,23 @@ class Reconciler:
             "count": count,
         }
         try:
-            self._api.apply(body)
+            self._send(body, new=count == 1)
         except ApiError as error:
-            log.warning("event of %s: %s", metadata["name"], error)
+            if not error.ending:
+                log.warning("event of %s: %s", metadata["name"], error)
+
+    def _send(self, event: Object, *, new: bool) -> None:
+        """Send an event: creating one is cheaper than applying it, and few come twice."""
+        if new:
+            try:
+                self._api.create(event)
+            except ApiError as error:
+                if error.status != 409:  # an operator before this one has told it
+                    raise
+            else:
+                return
+        self._api.apply(event)
+
+
+def _unmade(message: str) -> Event:
+    return Event(reason="Refused", message=f"no Workflow is made: {message}", warning=True)

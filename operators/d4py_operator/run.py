@@ -13,6 +13,7 @@ from d4py_operator.objects import Object, digest, labelled, owner_reference, uid
 
 RUNS, WORKFLOW, INPUTS, OUTPUTS = (f"/d4py/{name}" for name in ("runs", "workflow", "inputs", "outputs"))
 SUMMARY = "outputs.jsonl"
+_WHOLE = ("graph", "inputs", "outputs")  # each is just one of several: one takes the place of another
 
 
 def merged(own: Any, other: Any) -> Any:
@@ -28,16 +29,25 @@ class Run:
 
     thing: Object
     template: Object | None = None
+    unmade: bool = False  # whether nothing was made of it yet
+
+    @cached_property
+    def kept(self) -> Object:
+        """The spec of its template, as it was when the first attempt was made; empty before that."""
+        kept = (self.thing.get("status") or {}).get("template")
+        return kept if isinstance(kept, dict) and not self.unmade else {}
+
+    @property
+    def given(self) -> Object:
+        """What its template gives: all attempts are of one spec, though the template is changed or deleted meanwhile."""
+        return self.kept or (self.template or {}).get("spec") or {}
 
     @cached_property
     def data(self) -> Object:
         """The spec that counts, as plain data."""
         own = self.thing.get("spec") or {}
-        given = (self.template or {}).get("spec") or {}
-        counts: Object = merged(own, given)
-        if own.get("graph"):
-            counts["graph"] = own["graph"]  # one graph takes the place of another whole
-        return counts
+        counts: Object = merged(own, self.given)
+        return {**counts, **{name: own[name] for name in _WHOLE if own.get(name)}}
 
     @cached_property
     def spec(self) -> WorkflowSpec:
@@ -74,13 +84,18 @@ class Run:
     @cached_property
     def digest(self) -> str:
         """What attempts are made from: the spec without what does not shape them."""
-        shaping = {name: value for name, value in self.data.items() if name != "runPolicy"}
+        shaping = {name: value for name, value in self.data.items() if name not in ("runPolicy", "snapshotNonce")}
         return digest(shaping)
 
     @property
     def processes(self) -> int | None:
         """How many processes or threads; None where the mapping decides."""
         return self.spec.parallelism.processes if self.spec.parallelism else None
+
+    @property
+    def continues(self) -> bool:
+        """Whether a new attempt goes on from what earlier ones left."""
+        return self.spec.checkpoint is not None and self.spec.checkpoint.upgrade_mode != "Stateless"
 
     @property
     def ranks(self) -> int:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LIMIT = 1000
 _LARGEST = 1 << 53
+_PES = 64  # that a status has room for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,9 @@ class Summary:
     outputs: int = 0
     checkpoint: int = 0
     world: bool = False  # whether the world of ranks was another than was asked for
+    missing: bool = False  # whether inputs could not be fetched; another attempt may do better
+    graph: str | None = None  # digest of its code
+    plan: dict[str, int] = field(default_factory=dict)  # instances of each PE
 
 
 def summary(text: str | None) -> Summary | None:
@@ -42,7 +46,7 @@ def summary(text: str | None) -> Summary | None:
         return value if type(value) is int and 0 <= value < _LARGEST else 0
 
     code = data.get("exit_code")
-    pe = data.get("failed_pe")
+    pe, graph = data.get("failed_pe"), data.get("graph")
     return Summary(
         exit_code=code if type(code) is int and 0 <= code < 256 else None,
         error=plain(data.get("error")),
@@ -53,7 +57,19 @@ def summary(text: str | None) -> Summary | None:
         outputs=number("outputs"),
         checkpoint=number("checkpoint"),
         world=data.get("world") is True,
+        missing=data.get("again") is True,
+        graph=plain(graph)[:128] if isinstance(graph, str) and graph else None,
+        plan=plan_of(data.get("plan")),
     )
+
+
+def plan_of(data: object) -> dict[str, int]:
+    """Return instances by PE; nothing where it is anything else, or more than a status has room for."""
+    if not isinstance(data, dict) or len(data) > _PES:
+        return {}
+    named = {plain(pe)[:200]: number for pe, number in data.items() if pe}
+    fits = all(type(number) is int and 0 < number < _LARGEST for number in named.values())
+    return named if fits else {}
 
 
 def plain(text: object) -> str:

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from d4py.resources import Unreadable, read
 from d4py.resources.status import (
     CheckpointStatus,
     Condition,
+    Graph,
     Image,
     Items,
     Workers,
     WorkflowStatus,
 )
 from d4py_operator.accept import Refusal
-from d4py_operator.objects import WORKFLOW, stamp
+from d4py_operator.decision import Event
+from d4py_operator.objects import WORKFLOW, Object, stamp
 from d4py_operator.observed import Observed, Trouble
 from d4py_operator.run import Run
-from d4py_operator.summary import plain
+from d4py_operator.summary import Summary, plain
 
 _COUNTS = ("read", "written", "quarantined", "outputs")
 Fact = tuple[str, bool | None, str, str]  # type, status, reason, message
@@ -36,7 +39,15 @@ class Told:
     trouble: Trouble | None = None
     refused: Refusal | None = None
     suspended: bool = False
-    progress: dict[str, int] = field(default_factory=dict)
+    progress: Summary | None = None
+
+
+def status_of(workflow: Object) -> WorkflowStatus:
+    """Return the status of a workflow; blank where it cannot be read: what is there will be seen anew."""
+    try:
+        return read(WorkflowStatus, workflow.get("status") or {})
+    except Unreadable:
+        return WorkflowStatus()
 
 
 def tell(status: WorkflowStatus, told: Told, run: Run, now: datetime) -> WorkflowStatus:
@@ -54,34 +65,45 @@ def tell(status: WorkflowStatus, told: Told, run: Run, now: datetime) -> Workflo
     if told.refused is not None and told.refused.reason != "Refused":
         return status
     ready = told.seen.ready if told.seen is not None and told.phase in ("Starting", "Running") else 0
+    # A run may have been scaled since its attempt was made; older operators did not note how large that was.
+    processes = (status.last_attempt.processes if status.last_attempt else None) or run.processes or 1
     status = replace(
         status,
         mapping=run.mapping,
-        workers=Workers(desired=run.processes or run.pods, ready=ready),
+        workers=Workers(desired=run.processes or run.pods, ready=ready * processes),
         ready=f"{ready}/{run.pods}",
         outputs=run.output_address,
     )
-    if told.progress:
+    if told.progress is not None:
         status = _counted(status, told.progress, run, now)
     return _with_seen(status, told.seen, run, now) if told.seen is not None else status
+
+
+def events(old: WorkflowStatus, new: WorkflowStatus, told: Told) -> list[Event]:
+    """Return what people see of a turn: each once, though its end may be in a status twice, as asked for and as come."""
+    if new.reason == old.reason and old.phase in {new.phase, "Stopping"}:
+        return []
+    failed = new.phase == "Failed" or new.failures > old.failures or new.reason in ("Deadline", "StartDeadline")
+    bad = failed or told.refused is not None or told.trouble is not None
+    reason = told.phase if told.reason == "AsAsked" or told.phase == "Suspending" else told.reason
+    return [Event(reason=reason, message=told.message, warning=bad)]
 
 
 def _with_seen(status: WorkflowStatus, seen: Observed, run: Run, now: datetime) -> WorkflowStatus:
     if seen.image:
         status = replace(status, image=Image(resolved_digest=seen.image))
-    said = seen.said
-    if said is not None:
-        counts = {name: getattr(said, name) for name in (*_COUNTS, "checkpoint")}
-        status = _counted(status, counts, run, now)
-    return status
+    return status if seen.said is None else _counted(status, seen.said, run, now)
 
 
-def _counted(status: WorkflowStatus, counts: dict[str, int], run: Run, now: datetime) -> WorkflowStatus:
-    """Return a status that says how far a run has come."""
-    items = Items(**{name: counts.get(name, 0) for name in _COUNTS})
+def _counted(status: WorkflowStatus, said: Summary, run: Run, now: datetime) -> WorkflowStatus:
+    """Return a status that says how far a run has come, by its own word."""
+    items = Items(**{name: getattr(said, name) for name in _COUNTS})
     if items != status.items:
         status = replace(status, items=items, last_progress_time=stamp(now))
-    kept, sequence = run.spec.checkpoint, counts.get("checkpoint", 0)
+    status = replace(status, plan=said.plan or status.plan)
+    if said.graph:
+        status = replace(status, graph=Graph(hash=said.graph))
+    kept, sequence = run.spec.checkpoint, said.checkpoint
     if kept is not None and sequence:
         place = f"pvc://{kept.volume.claim_name}/{run.folder.removeprefix('/d4py/runs/')}"
         status = replace(status, checkpoint=CheckpointStatus(location=place, sequence=sequence))
@@ -119,7 +141,10 @@ def _facts(told: Told, run: Run, status: WorkflowStatus) -> Iterator[Fact]:
     if run.spec.checkpoint is not None:
         kept = bool(status.checkpoint and status.checkpoint.sequence)
         message = "a new attempt goes on from a checkpoint" if kept else "no checkpoint is known of yet"
-        yield "CheckpointReady", kept or None, "AsAsked" if kept else "Waiting", message
+        if run.continues:
+            yield "CheckpointReady", kept or None, "AsAsked" if kept else "Waiting", message
+        else:
+            yield "CheckpointReady", False, "AsAsked", "a new attempt begins anew: upgradeMode is Stateless"
     if phase in ("Succeeded", "Failed"):
         yield "Complete" if phase == "Succeeded" else "Failed", True, told.reason, told.message
     if told.suspended or phase == "Suspending":

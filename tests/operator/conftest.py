@@ -14,6 +14,7 @@ from tests.kubernetes.conftest import cluster
 from tests.operator.hands import Hands
 
 from d4py_operator.cluster.api import Api, configuration
+from d4py_operator.cluster.errors import ApiError
 from d4py_operator.cluster.lease import Lease
 from d4py_operator.operator import Operator
 
@@ -43,17 +44,32 @@ __all__ = ["cluster"]
 @pytest.fixture(scope="module")
 def hands(api: Api) -> Iterator[Hands]:
     """Somebody in a namespace of the module's own."""
-    name = f"lab-{secrets.token_hex(4)}"
-    api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
-    yield Hands(api, name)
-    api.request("DELETE", f"/api/v1/namespaces/{name}")
+    with somebody(api) as found:
+        yield found
 
 
 @contextmanager
-def working(kubeconfig: str, namespace: str, *, api: type[Api] = Api, seconds: float = 15.0) -> Iterator[Operator]:
-    """Have an operator work in a namespace meanwhile."""
+def somebody(api: Api) -> Iterator[Hands]:
+    """Have somebody in a namespace of their own."""
+    name = f"lab-{secrets.token_hex(4)}"
+    api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
+    yield Hands(api, name)
+    try:
+        api.request("DELETE", f"/api/v1/namespaces/{name}")
+    except ApiError as error:
+        if error.status != 404:  # what a test has deleted
+            raise
+
+
+@contextmanager
+def working(
+    kubeconfig: str, namespace: str, *more: str, api: type[Api] = Api, seconds: float = 15.0
+) -> Iterator[Operator]:
+    """Have an operator work in a namespace meanwhile, or in several."""
     client = api(configuration(kubeconfig))
-    operator = Operator(client, Lease(client, namespace, "test", seconds=seconds), namespaces=[namespace], threads=2)
+    operator = Operator(
+        client, Lease(client, namespace, "test", seconds=seconds), namespaces=[namespace, *more], threads=2
+    )
     thread = threading.Thread(target=operator.run, name="operator")
     thread.start()
     try:

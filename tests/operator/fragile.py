@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.operator.hands import Hands
@@ -14,6 +15,7 @@ from d4py_operator.objects import Key, Object, digest
 from d4py_operator.reconcile import Reconciler, Stale
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
+AT_ONCE = 6  # each waits for the API server most of the time
 SEEN = ("Workflow", "Job", "Pod")
 MADE = ("Job", "Service", "ConfigMap", "Secret", "NetworkPolicy")
 
@@ -80,13 +82,15 @@ class Fate:
 
 
 def settle(api: Api, namespace: str, fates: list[Fate]) -> None:
-    """Let all look until none has anything to do. Each time they begin as operators do: by listing what is there."""
+    """Let all look, several at once, until none has anything to do. Each time they begin as operators do: by listing what is there."""
     acting = fates
     for _ in range(30):
         store = Store()
         for kind in SEEN:
-            store.replace(kind, namespace, api.list(kind, namespace)[0])
-        acting = [fate for fate in fates if fate.look(store, namespace)]
+            store.replace(kind, namespace, *api.list(kind, namespace))
+        with ThreadPoolExecutor(AT_ONCE) as operators:
+            acted = list(operators.map(lambda fate, store=store: fate.look(store, namespace), fates))
+        acting = [fate for fate, has in zip(fates, acted, strict=True) if has]
         if not acting:
             return
     raise AssertionError(f"{[fate.name for fate in acting]} never settle: {acting[0].api.calls[-10:]}")

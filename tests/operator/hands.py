@@ -16,6 +16,9 @@ from d4py_operator.objects import Key, Object, stamp
 
 PATIENCE = 30.0
 MERGE = "application/merge-patch+json"
+KEPT = {"volume": {"claimName": "kept"}}  # what pods that share a run need
+# Kubernetes looks again at a namespace that goes after half the time that its pods are given to end: two minutes, of ours.
+HASTY = {"template": {"spec": {"terminationGracePeriodSeconds": 2}}}
 SPEC: dict[str, Any] = {"image": "registry.example/d4py:1", "graph": {"module": "wordcount"}}
 
 
@@ -26,6 +29,22 @@ def eventually(look: Callable[[], Any], what: str, within: float = PATIENCE) -> 
         assert time.monotonic() < until, f"waited {within:g} s for {what}"
         time.sleep(0.03)
     return found
+
+
+def await_gone(api: Api, namespace: str, within: float) -> None:
+    """Wait until a namespace is no longer there; of one that stays, tell what Kubernetes says of it."""
+    said: list[str] = []
+
+    def gone() -> bool:
+        query = {"fieldSelector": f"metadata.name={namespace}"}
+        found = api.request("GET", "/api/v1/namespaces", query=query)["items"]
+        said[:] = [each["message"] for thing in found for each in thing["status"].get("conditions", ())]
+        return not found
+
+    try:
+        eventually(gone, f"{namespace} to go", within)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {said}") from None
 
 
 class Hands:
@@ -97,13 +116,12 @@ class Hands:
 
     def pods(self, job: str) -> list[Object]:
         """Return the pods of a Job that are not on their way out."""
-        found = [
-            pod
-            for pod in self.all("Pod")
-            if pod["metadata"]["labels"].get("batch.kubernetes.io/job-name") == job
-            and not pod["metadata"].get("deletionTimestamp")
-        ]
+        found = [pod for pod in self.pods_of(job) if not pod["metadata"].get("deletionTimestamp")]
         return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def pods_of(self, job: str) -> list[Object]:
+        """Return the pods of a Job."""
+        return self.api.list("Pod", self.namespace, f"batch.kubernetes.io/job-name={job}")[0]
 
     def pod(self, job: str) -> str:
         """Wait for the pod of a Job; return its name."""
@@ -130,6 +148,13 @@ class Hands:
             ended["message"] = said if isinstance(said, str) else json.dumps({"d4py": 1, "exit_code": code, **said})
         phase = "Failed" if code else "Succeeded"
         self._say(self.pod(job), phase=phase, startTime=_now(), containerStatuses=[_container({"terminated": ended})])
+
+    def lingers(self, job: str) -> None:
+        """Have the process of a pod end well long ago, and a container that something put beside it run on."""
+        ended = {"exitCode": 0, "reason": "Completed", "startedAt": _now(), "finishedAt": "2026-01-01T00:00:00Z"}
+        beside = {**_container({"running": {"startedAt": _now()}}), "name": "mesh"}
+        status = [_container({"terminated": ended}), beside]
+        self._say(self.pod(job), phase="Running", startTime=_now(), containerStatuses=status)
 
     def waits(self, job: str, reason: str, message: str = "") -> None:
         """Have the pod of a Job wait for something."""

@@ -8,11 +8,14 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from d4py.resources.status import REASONS
 from d4py_operator.decision import Decision
 from d4py_operator.desired import World, desired
 from d4py_operator.objects import Key, Object, key_of, stamp
+from d4py_operator.summary import Summary
 
 BEGIN = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+KEPT = {"volume": {"claimName": "kept"}}
 SPEC: dict[str, Any] = {"image": "registry.example/d4py:1", "graph": {"module": "wordcount"}}
 
 
@@ -39,8 +42,9 @@ class Scene:
         self.made: list[str] = []  # everything that was ever made
         self.gone = False
         self.events: list[str] = []
+        self.warnings: list[str] = []
         self.again: float | None = None
-        self.progress: dict[str, int] = {}
+        self.progress: Summary | None = None
 
     # --- deciding
 
@@ -59,8 +63,11 @@ class Scene:
         """Decide once and do it."""
         decision = desired(self.world(), self.now)
         if decision.status is not None:
+            told = [decision.status.get("reason"), *(each["reason"] for each in decision.status.get("conditions", ()))]
+            assert {*told} <= {None, *REASONS}, "the definitions refuse another"
             self.workflow["status"] = copy.deepcopy(decision.status)
         self.events += [event.reason for event in decision.events]
+        self.warnings += [event.reason for event in decision.events if event.warning]
         for deletion in decision.delete:
             self._delete(deletion.key)
         for thing in (*decision.apply, *decision.create):
@@ -68,7 +75,7 @@ class Scene:
             if key not in self.things:
                 self.made.append(f"{key.kind}/{key.name}")
             made = copy.deepcopy(thing)
-            made["metadata"]["uid"] = f"uid-of-{key.name}"
+            made["metadata"] |= {"uid": f"uid-of-{key.name}", "creationTimestamp": stamp(self.now)}
             self.things[key] = made
         self.again = decision.again
         return decision
@@ -146,6 +153,13 @@ class Scene:
         )
         return self.settle()
 
+    def ends_pod(self, code: int, *, said: Any = None) -> Scene:
+        """Have the pod of a Job that is gone end."""
+        ended = {"exitCode": code, **({"message": json.dumps(said)} if said is not None else {})}
+        (pod,) = self.pods
+        pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "d4py", "state": {"terminated": ended}}]}
+        return self.settle()
+
     def ends(self, code: int, *, said: Any = None, reason: str = "Error", **status: Any) -> Scene:
         """Have its pod end with this exit code, and its Job after it."""
         ended = {"exitCode": code, "reason": reason, **({"message": json.dumps(said)} if said is not None else {})}
@@ -158,9 +172,15 @@ class Scene:
         self.job_says("Failed" if code else "Complete")
         return self.settle()
 
-    def job_says(self, kind: str, message: str = "") -> None:
+    def job_says(self, kind: str, message: str = "", reason: str = "") -> None:
         """Have the newest Job say that it is over."""
-        over = {"type": kind, "status": "True", "message": message, "lastTransitionTime": stamp(self.now)}
+        over = {
+            "type": kind,
+            "status": "True",
+            "message": message,
+            "reason": reason,
+            "lastTransitionTime": stamp(self.now),
+        }
         self.job["status"] = {"conditions": [over]}
 
     def pods_go(self) -> Scene:

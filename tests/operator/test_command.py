@@ -44,7 +44,7 @@ class Place:
         assert room is not None
         job = room.objects(run, 1)[-1]
         template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-        script = template["spec"]["containers"][0]["command"][2].replace("$$(", "$(")
+        script = template["spec"]["containers"][0]["command"][2].replace("$$", "$")
         self.script = re.sub(r"/(?:d4py|tmp)/|/dev/termination-log", lambda found: f"{folder}{found[0]}", script)
         self.run_folder = Path(f"{folder}{run.folder}")
         (folder / "bin").mkdir()
@@ -95,6 +95,56 @@ def test_a_pod_continues_a_run_that_is_there(pod: Pod) -> None:
     assert place.runs()[0] == 0
     assert place.words[:2] == ["resume", "--gone"]
     assert place.words[-1] == str(place.run_folder)
+
+
+def test_a_pod_of_a_stateless_run_begins_anew_and_moves_aside_what_is_there(pod: Pod) -> None:
+    place = pod(checkpoint={"volume": {"claimName": "kept", "path": "here"}, "upgradeMode": "Stateless"})
+    for content in ("first", "second"):
+        place.run_folder.mkdir(parents=True)
+        (place.run_folder / "run.json").write_text(content)
+
+        assert place.runs()[0] == 0
+        assert place.words[0] == "run"
+        assert list(place.run_folder.iterdir()) == []
+        place.run_folder.rmdir()
+        for name in ("said", "said.pipe"):
+            (place.folder / "tmp" / name).unlink(missing_ok=True)
+    assert place.run_folder.with_name(f"{place.run_folder.name}.before").joinpath("run.json").read_text() == "second"
+
+
+def test_a_pod_asks_for_instances_and_for_data_by_address(pod: Pod) -> None:
+    place = pod(parallelism={"perPE": {"stack": 3, "a.b": 2}}, inputs={"uri": "https://data.example.org/a b?c=$(d)"})
+
+    assert place.runs()[0] == 0
+    assert "--file=https://data.example.org/a b?c=$(d)" in place.words
+    assert [word for word in place.words if word.startswith("--resource")] == [
+        "--resource=a.b.processes=2",
+        "--resource=stack.processes=3",
+    ]
+
+
+def test_ranks_are_given_the_variables_that_objects_hold(tmp_path: Path) -> None:
+    spec = {
+        "mapping": "mpi",
+        "mpi": {"ranks": 2},
+        "envFrom": [{"secretRef": {"name": "s"}}, {"configMapRef": {"name": "c"}}],
+    }
+    place = Place(tmp_path, "", **spec)
+    for name in ("0/TOKEN", "0/not.a.name", "1/REGION"):
+        file = tmp_path / "d4py" / "variables" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "bin" / "mpiexec").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/all\n")
+
+    place.runs()
+
+    words = (tmp_path / "all").read_text().splitlines()
+    assert words.index("TOKEN") < words.index("d4py")
+    assert [
+        words[at + 1]
+        for at, word in enumerate(words)
+        if word == "-x" and words[at + 1] in ("TOKEN", "REGION", "not.a.name")
+    ] == ["REGION", "TOKEN"]
 
 
 @pytest.mark.parametrize("code", [0, 3, 5])

@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.operator.conftest import somebody
 from tests.operator.fragile import MADE, Fate, picture, settle
-from tests.operator.hands import Hands, eventually
+from tests.operator.hands import KEPT, Hands, eventually
 
 from d4py_operator.cluster.api import Api
 
 Step = Callable[[Hands, str], None]
+
+
+@pytest.fixture
+def hands(api: Api) -> Iterator[Hands]:
+    """Somebody in a namespace of the test's own: whoever begins lists all that is there."""
+    with somebody(api) as found:
+        yield found
 
 
 def made(**spec: Any) -> Step:
@@ -47,12 +55,12 @@ def resumed(hands: Hands, name: str) -> None:
     hands.suspend(name, False)
 
 
-def pods_gone(hands: Hands, name: str) -> None:
-    def left() -> list[str]:
-        names = [pod["metadata"]["name"] for pod in hands.all("Pod")]
-        return [each for each in names if each.startswith(f"{name}-1-")]
+def kept(hands: Hands, name: str) -> None:
+    hands.patch("Workflow", name, {"spec": {"snapshotNonce": "now"}})
 
-    eventually(lambda: not left(), "its pods to go")
+
+def pods_gone(hands: Hands, name: str) -> None:
+    eventually(lambda: not hands.pods_of(f"{name}-1"), "its pods to go")
 
 
 def nothing(hands: Hands, name: str) -> None:
@@ -64,10 +72,11 @@ SCENARIOS: dict[str, list[Step]] = {
     "a run with all that may be beside it": [
         made(inputs={"inline": "{}"}, networkPolicy="Isolated"), runs(), ends(0),
     ],
-    "ranks": [made(mapping="mpi", mpi={"ranks": 2, "launcher": "Native"}), runs(), ends(0)],
+    "ranks": [made(mapping="mpi", mpi={"ranks": 2, "launcher": "Native"}, checkpoint=KEPT), runs(), ends(0)],
     "a failure and another attempt": [made(runPolicy=EAGER), ends(3), nothing, ends(0, 2)],
     "too many failures": [made(runPolicy=EAGER), ends(3), nothing, ends(3, 2)],
     "suspend and resume": [made(), runs(), suspended, pods_gone, resumed, runs(2), ends(0, 2)],
+    "a checkpoint in the middle": [made(checkpoint=KEPT), runs(), kept, pods_gone, runs(2), nothing, ends(0, 2)],
     "an end after which all is deleted": [made(runPolicy={"cleanPodPolicy": "All"}), ends(0), pods_gone],
     "an end after which the workflow is deleted": [made(runPolicy={"ttlSecondsAfterFinished": 0}), ends(0), nothing],
 }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.kubernetes.cluster import ROOT, Cluster
-from tests.operator.hands import SPEC, Hands
+from tests.operator.hands import KEPT, SPEC, Hands, eventually
 
 from d4py.resources.crd import KINDS, definition, staying
 from d4py.resources.cron import CronWorkflow
@@ -20,6 +20,7 @@ from d4py.resources.described import Described, described
 from d4py.resources.schema import bare
 from d4py.resources.template import WorkflowTemplate
 from d4py.resources.workflow import Workflow
+from d4py_operator.cluster.api import Api
 from d4py_operator.cluster.errors import ApiError
 from d4py_operator.crds import files
 
@@ -40,34 +41,55 @@ def variable(**more: Any) -> Spec:
 
 KEY = {"name": "some", "key": "one"}
 CLAIM = {"claimName": "disk"}
+ONE = {"ranks": 2, "slotsPerWorker": 2}
 # message of a rule: a spec that keeps it, one that breaks it
 OF_WORKFLOWS: dict[str, tuple[Spec, Spec]] = {
-    "mpi is for the mapping mpi": (spec(mapping="mpi", mpi={"ranks": 2}), spec(mapping="multi", mpi={"ranks": 2})),
+    "mpi is for the mapping mpi": (spec(mapping="mpi", mpi=ONE), spec(mapping="multi", mpi=ONE)),
     "multi is for the mapping multi": (spec(mapping="multi", multi={}), spec(mapping="simple", multi={})),
-    "the mapping mpi needs mpi.ranks": (spec(mapping="mpi", mpi={"ranks": 2}), spec(mapping="mpi")),
+    "the mapping mpi needs mpi.ranks": (spec(mapping="mpi", mpi=ONE), spec(mapping="mpi")),
     "the mapping simple has one process": (
         spec(mapping="simple", parallelism={"processes": 1}),
         spec(mapping="simple", parallelism={"processes": 2}),
     ),
     "the mapping mpi has ranks, not processes: use mpi.ranks": (
-        spec(mapping="mpi", mpi={"ranks": 2}),
-        spec(mapping="mpi", mpi={"ranks": 2}, parallelism={"processes": 2}),
+        spec(mapping="mpi", mpi=ONE),
+        spec(mapping="mpi", mpi=ONE, parallelism={"processes": 2}),
     ),
     "two volumes have the same mountPath": (
         spec(volumes=[{"name": n, "mountPath": f"/{n}", "emptyDir": {}} for n in "ab"]),
         spec(volumes=[{"name": n, "mountPath": "/same", "emptyDir": {}} for n in "ab"]),
     ),
     "ranks is not a multiple of slotsPerWorker": (
-        spec(mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2}),
-        spec(mapping="mpi", mpi={"ranks": 5, "slotsPerWorker": 2}),
+        spec(mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2}, checkpoint=KEPT),
+        spec(mapping="mpi", mpi={"ranks": 5, "slotsPerWorker": 2}, checkpoint=KEPT),
     ),
     "a graph is just one of module, configMapRef": (
         spec(graph={"configMapRef": {"name": "code"}}),
         spec(graph={"module": "m", "configMapRef": {"name": "code"}}),
     ),
-    "inputs are just one of iterations, inline, configMapRef, secretRef, persistentVolumeClaim": (
+    "inputs are just one of iterations, inline, configMapRef, secretRef, persistentVolumeClaim, uri": (
         spec(inputs={"secretRef": KEY}),
         spec(inputs={"iterations": 3, "inline": "{}"}),
+    ),
+    "the address of inputs begins with one of file://, http://, https://, s3://, gs://, az://": (
+        spec(inputs={"uri": "https://data.example.org/days.json?a=b#c"}),
+        spec(inputs={"uri": "gopher://data.example.org/days.json"}),
+    ),
+    "an address holds no password: give it in variables from a Secret": (
+        spec(inputs={"uri": "s3://bucket/a@b.json"}),
+        spec(inputs={"uri": "https://me:secret@data.example.org/days.json"}),
+    ),
+    "pods that are Isolated fetch nothing: give inputs by a ConfigMap, a Secret or a claim": (
+        spec(networkPolicy="Isolated", inputs={"uri": "file:///data/days.json"}),
+        spec(networkPolicy="Isolated", inputs={"uri": "https://data.example.org/days.json"}),
+    ),
+    "ranks in several pods share the run's folder: give checkpoint.volume, or slotsPerWorker for all ranks in one pod": (
+        spec(mapping="mpi", mpi=ONE),
+        spec(mapping="mpi", mpi={"ranks": 2}),
+    ),
+    "snapshotNonce needs a checkpoint to go on from, with upgradeMode Checkpoint": (
+        spec(snapshotNonce="1", checkpoint=KEPT),
+        spec(snapshotNonce="1", checkpoint={**KEPT, "upgradeMode": "Stateless"}),
     ),
     "outputs have just one of volume, uri": (spec(outputs={"volume": CLAIM}), spec(outputs={})),
     "a volume is just one of persistentVolumeClaim, configMap, secret, emptyDir": (
@@ -97,13 +119,17 @@ OF_WORKFLOWS: dict[str, tuple[Spec, Spec]] = {
     "the spec has neither graph nor templateRef": ({"templateRef": {"name": "shared"}}, {"image": "x"}),
     "the name is longer than 40 letters": (spec(), spec()),
     "a name does not match ^[A-Za-z_][A-Za-z0-9_.]*$": (spec(args={"a_1": "x"}), spec(args={"a b": "x"})),
+    "a name does not match ^[A-Za-z_][A-Za-z0-9_.:-]*$": (
+        spec(parallelism={"perPE": {"stack.sum-2": 3}}),
+        spec(parallelism={"perPE": {"a b": 3}}),
+    ),
 }
 OF_TEMPLATES: dict[str, tuple[Spec, Spec]] = {
     "a template needs a graph": (spec(), {"image": "x"}),
     "a template takes over no other template": (spec(), spec(templateRef={"name": "other"})),
-    "suspend and managedBy are said in workflows": (
-        spec(runPolicy={"backoffLimit": 2}),
-        spec(runPolicy={"suspend": True}),
+    "suspend, managedBy and snapshotNonce are said in workflows": (
+        spec(runPolicy={"backoffLimit": 2}, checkpoint=KEPT),
+        spec(snapshotNonce="1", checkpoint=KEPT),
     ),
 }
 
@@ -170,9 +196,8 @@ FIELDS: dict[str, tuple[Any, Any]] = {
     "args": ({"a": "1"}, {"a": "2"}),
     "inputs": ({"iterations": 1}, {"iterations": 2}),
     "outputs": ({"uri": "pvc://one/x"}, {"uri": "pvc://other/x"}),
-    "mpi": ({"ranks": 1}, {"ranks": 2}),
+    "mpi": ({"ranks": 1}, {"ranks": 2, "slotsPerWorker": 2}),
     "multi": ({"shmSizeLimit": "1Gi"}, {"shmSizeLimit": "2Gi"}),
-    "checkpoint": ({"volume": CLAIM}, {"volume": CLAIM, "intervalSeconds": 9}),
     "scheduling": ({"queueName": "one"}, {"queueName": "other"}),
     "resources": ({"worker": {"limits": {"cpu": 1}}}, {"worker": {"limits": {"cpu": 2}}}),
     "volumes": ([{"name": "a", "mountPath": "/a", "emptyDir": {}}], [{"name": "a", "mountPath": "/b", "emptyDir": {}}]),
@@ -189,14 +214,17 @@ POLICIES: dict[str, tuple[Any, Any]] = {
     "cleanPodPolicy": ("All", "None"),
     "managedBy": ("one", "other"),
 }
+CHECKPOINTS: dict[str, tuple[Any, Any]] = {"volume": (CLAIM, {"claimName": "other"}), "intervalSeconds": (8, 9)}
 CHANGES = [
     *((name, *pair, "") for name, pair in FIELDS.items()),
     *((name, *pair, "runPolicy") for name, pair in POLICIES.items()),
+    *((name, *pair, "checkpoint") for name, pair in CHECKPOINTS.items()),
+    ("perPE", {"a": 1}, {"a": 2}, "parallelism"),
 ]
 
 
 def test_every_field_that_stays_has_a_case() -> None:
-    assert {path[-1] for path in staying()} == {*FIELDS, *POLICIES}
+    assert {path[-1] for path in staying()} == {name for name, *_ in CHANGES}
 
 
 @pytest.mark.parametrize(
@@ -204,13 +232,14 @@ def test_every_field_that_stays_has_a_case() -> None:
 )
 def test_what_is_run_does_not_change(hands: Hands, name: str, one: Any, other: Any, inside: str) -> None:
     def body(value: Any) -> Any:
-        return {inside: {name: value}} if inside else {name: value}
+        beside = {"volume": CLAIM} if inside == "checkpoint" else {}
+        return {inside: {**beside, name: value}} if inside else {name: value}
 
     called = f"keeps-{name.lower()}"
     hands.make("Workflow", called, {**SPEC, **body(one)})
     hands.patch("Workflow", called, {"spec": body(one)}, dry=True)
 
-    for value in (other, None):
+    for value in (other, None) if name != "volume" else (other,):  # a checkpoint without a volume is none
         with pytest.raises(ApiError) as refused:
             hands.patch(
                 "Workflow",
@@ -231,6 +260,62 @@ def test_policies_come_and_go_only_where_they_may_change(hands: Hands) -> None:
     hands.workflow("strict", runPolicy={"backoffLimit": 1})
     with pytest.raises(ApiError, match="does not change"):
         hands.patch("Workflow", "strict", {"spec": {"runPolicy": None}}, dry=True)
+
+
+def test_instances_come_and_go_with_no_change_of_processes(hands: Hands) -> None:
+    hands.workflow("apart", mapping="threads", parallelism={"perPE": {"a": 2}})
+    hands.patch("Workflow", "apart", {"spec": {"parallelism": {"processes": 2}}})
+
+    for value in ({"perPE": None}, None):
+        with pytest.raises(ApiError, match="does not change"):
+            hands.patch("Workflow", "apart", {"spec": {"parallelism": value}}, dry=True)
+
+
+@pytest.mark.parametrize("number", [0, -1, 4097, "2", 1.5])
+def test_instances_are_whole_numbers(hands: Hands, number: Any) -> None:
+    with pytest.raises(ApiError, match="perPE"):
+        hands.make("Workflow", "odd", spec(parallelism={"perPE": {"a": number}}), dry=True)
+
+
+def test_a_checkpoint_may_be_asked_for_and_attempts_may_begin_anew(hands: Hands) -> None:
+    hands.workflow("changes", checkpoint=KEPT)
+
+    hands.patch("Workflow", "changes", {"spec": {"snapshotNonce": "1"}})
+    hands.patch("Workflow", "changes", {"spec": {"snapshotNonce": "2"}})
+    hands.patch("Workflow", "changes", {"spec": {"snapshotNonce": None, "checkpoint": {"upgradeMode": "Stateless"}}})
+    hands.patch("Workflow", "changes", {"spec": {"checkpoint": {"upgradeMode": "Checkpoint"}}})
+
+    hands.workflow("lacks")
+    with pytest.raises(ApiError, match="snapshotNonce needs a checkpoint to go on from"):
+        hands.patch("Workflow", "lacks", {"spec": {"snapshotNonce": "1"}}, dry=True)
+
+
+def test_a_workflow_that_was_accepted_before_a_rule_came_keeps_its_status(
+    defined: Cluster, hands: Hands, api: Api
+) -> None:
+    kind = next(kind for kind in KINDS if kind.type is Workflow)
+    before = definition(kind)
+    ruled = before["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    ruled["x-kubernetes-validations"] = [
+        rule for rule in ruled["x-kubernetes-validations"] if not rule["message"].startswith("ranks in several pods")
+    ]
+    wrong = spec(mapping="mpi", mpi={"ranks": 2})
+
+    def accepted() -> bool:
+        try:
+            hands.make("Workflow", "early", wrong, dry=True)
+        except ApiError:
+            return False
+        return True
+
+    defined.apply(before)
+    eventually(accepted, "the rule to be gone")
+    hands.make("Workflow", "early", wrong)
+    defined.apply(definition(kind))
+    eventually(lambda: not accepted(), "the rule to be there")
+
+    api.apply_status(hands.get("Workflow", "early"), {"phase": "Running"})
+    assert hands.says("early")[0] == "Running"
 
 
 def test_processes_and_overlays_may_change(hands: Hands) -> None:
@@ -266,6 +351,11 @@ def test_d4py_crds_prints_what_kubectl_applies(defined: Cluster) -> None:
         ("workflows.d4py.dev", "One run of one graph of processing elements."),
         ("workflows.d4py.dev.spec.mapping", "The engine that runs the graph; simple where it is left out."),
         ("workflows.d4py.dev.spec.runPolicy.ttlSecondsAfterFinished", "When the workflow is deleted after its end"),
+        ("workflows.d4py.dev.spec.parallelism.perPE", "Instances of a PE by its name, on every mapping"),
+        ("workflows.d4py.dev.spec.checkpoint.upgradeMode", "it begins anew, and what they left is moved aside"),
+        ("workflows.d4py.dev.spec.snapshotNonce", "Another one has a checkpoint taken now"),
+        ("workflows.d4py.dev.spec.inputs.uri", "An address of a file that holds the data as JSON"),
+        ("workflows.d4py.dev.status.plan", "How many instances each PE has"),
         ("workflows.d4py.dev.status.conditions.reason", "Why, as one word."),
         ("workflowtemplates.d4py.dev.spec.graph", "Where the graph of the workflow is."),
         ("cronworkflows.d4py.dev.spec.schedule", "minute, hour, day of month, month, day of week"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.operator.scene import Scene, last_word, workflow
+from tests.operator.scene import KEPT, Scene, last_word, workflow
 
 from d4py.resources.policies import Backoff
 from d4py_operator.desired import hindered, refused
@@ -102,7 +102,12 @@ def test_items_in_quarantine_degrade_a_run_that_is_done() -> None:
 
 
 def test_what_launches_ranks_may_have_another_exit_code_than_the_run() -> None:
-    scene = Scene(mapping="mpi", mpi={"ranks": 2}).settle().runs().ends(1, said=last_word(3, failed_pe="stack"))
+    scene = (
+        Scene(mapping="mpi", mpi={"ranks": 2}, checkpoint=KEPT)
+        .settle()
+        .runs()
+        .ends(1, said=last_word(3, failed_pe="stack"))
+    )
 
     assert scene.says() == ("Failed", "PEFailed")
     assert scene.status["lastAttempt"]["exitCode"] == 3
@@ -179,6 +184,7 @@ def test_a_job_that_somebody_deleted_is_lost() -> None:
     scene.things.clear()
     scene.settle()
     assert scene.says() == ("Stopping", "LostMapping")
+    assert scene.status["message"] == "its pods are ending"
 
     scene.pods_go()
 
@@ -232,36 +238,6 @@ def test_a_run_that_ends_well_while_it_is_suspended_is_done() -> None:
     assert scene.says() == ("Succeeded", "Done")
 
 
-def test_the_deadline_counts_from_the_first_start() -> None:
-    scene = Scene(runPolicy={"activeDeadlineSeconds": 60}).settle().runs()
-    assert scene.again == 60
-
-    scene.after(60)
-    assert scene.says() == ("Stopping", "Deadline")
-    scene.pods_go()
-
-    assert scene.says() == ("Failed", "Deadline")
-    assert scene.things == {}
-
-
-def test_an_attempt_that_does_not_start_in_time_is_ended() -> None:
-    scene = Scene(runPolicy={"startDeadlineSeconds": 30}).settle()
-
-    scene.after(30)
-
-    assert scene.says() == ("Failed", "StartDeadline")
-
-
-def test_a_run_that_waits_in_a_queue_is_not_late() -> None:
-    scene = Scene(runPolicy={"startDeadlineSeconds": 30}, scheduling={"queueName": "night"}).settle()
-
-    scene.after(3600)
-
-    assert scene.job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
-    assert scene.says() == ("Queued", "Queued")
-    assert scene.condition("Admitted") == ("False", "Queued")
-
-
 def test_pods_are_deleted_at_the_end_where_that_is_asked_for() -> None:
     scene = Scene(runPolicy={"cleanPodPolicy": "All"}).settle().runs().ends(0)
 
@@ -276,7 +252,7 @@ def test_a_workflow_is_deleted_when_its_time_is_over() -> None:
     scene.now = scene.now.replace(minute=2)
     scene.look()
 
-    assert scene.gone
+    assert (scene.gone, scene.again) == (True, None)
 
 
 def test_a_workflow_that_somebody_else_acts_on_is_left_alone() -> None:
@@ -314,6 +290,15 @@ def test_what_keeps_a_pod_from_starting_is_told(waiting: str, reason: str) -> No
     assert scene.condition("Degraded") == ("True", reason)
 
 
+def test_a_pod_that_only_waits_is_nothing_to_tell() -> None:
+    scene = Scene().settle()
+    scene.pod(phase="Pending")
+
+    assert scene.look().status is None
+    scene.runs()
+    assert scene.status["lastAttempt"]["logsRef"] == "demo-1-x"
+
+
 def test_a_pod_that_fits_nowhere_is_told() -> None:
     scene = Scene().settle()
     scene.pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}])
@@ -349,14 +334,8 @@ def test_a_status_that_was_lost_is_seen_anew() -> None:
     assert scene.status["attempts"] == 1
 
 
-def test_events_tell_each_turn_once() -> None:
-    scene = Scene().settle().runs().settle().ends(0).settle()
-
-    assert scene.events == ["Created", "AsAsked", "Done"]
-
-
 def test_ranks_are_not_lost_because_their_kind_cannot_be_seen() -> None:
-    scene = Scene(served=frozenset({"MPIJob"}), mapping="mpi", mpi={"ranks": 2}).settle().runs()
+    scene = Scene(served=frozenset({"MPIJob"}), mapping="mpi", mpi={"ranks": 2}, checkpoint=KEPT).settle().runs()
     assert scene.says() == ("Running", "AsAsked")
     kept, scene.things = scene.things, {}
     scene.served = frozenset()

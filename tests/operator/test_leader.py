@@ -7,58 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.kubernetes.cluster import Cluster, free_ports
+from tests.operator.conftest import somebody
 from tests.operator.hands import Hands, eventually
+from tests.operator.process import Process
+
+from d4py_operator.cluster.api import Api
 
 SECONDS = 5  # that a lease lasts here
 TAKEOVER = 20
-
-
-class Process:
-    """An operator, started as people start it."""
-
-    def __init__(self, cluster: Cluster, namespace: str, log: Path, *words: str) -> None:
-        self.metrics, self.health = free_ports(2)
-        self.log = log
-        command = [
-            sys.executable,
-            "-m",
-            "d4py_operator.main",
-            f"--kubeconfig={cluster.kubeconfig}",
-            f"--namespace={namespace}",
-        ]
-        ports = [f"--metrics-port={self.metrics}", f"--health-port={self.health}"]
-        lease = [f"--lease-namespace={namespace}", f"--lease-seconds={SECONDS}"]
-        with open(log, "ab") as out:
-            self.process = subprocess.Popen([*command, *ports, *lease, *words], stdout=out, stderr=out)
-
-    def get(self, port: int, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
-
-    @property
-    def ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        return self.get(self.health, "/readyz")[0] == 200
-
-    @property
-    def leads(self) -> bool:
-        return "d4py_operator_leader 1\n" in self.get(self.metrics, "/metrics")[1]
-
-    def end(self, number: int = signal.SIGKILL) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(timeout=30)
 
 
 Start = Callable[..., Process]
@@ -70,7 +31,7 @@ def start(defined: Cluster, hands: Hands, tmp_path: Path) -> Iterator[Start]:
     started: list[Process] = []
 
     def begin(*words: str) -> Process:
-        started.append(Process(defined, hands.namespace, tmp_path / f"{len(started)}.log", *words))
+        started.append(Process(defined, hands.namespace, tmp_path / f"{len(started)}.log", *words, seconds=SECONDS))
         return started[-1]
 
     yield begin
@@ -112,6 +73,19 @@ def test_one_that_is_told_to_end_lets_the_other_have_it_at_once(hands: Hands, st
     lease = hands.get("Lease", "d4py-operator")
     assert lease["spec"]["holderIdentity"] == "" or other.leads
     eventually(lambda: other.leads, "the other to lead", 2 * SECONDS)
+
+
+def test_an_operator_of_namespaces_has_a_lease_in_each(hands: Hands, start: Start, api: Api) -> None:
+    with somebody(api) as more:
+        operator = start(f"--namespace={more.namespace}", "--lease-namespace=")
+
+        def holders() -> set[str]:
+            leases = [each.there("Lease", "d4py-operator") for each in (hands, more)]
+            return {lease["spec"]["holderIdentity"] if lease else "" for lease in leases}
+
+        eventually(lambda: len(holders()) == 1 and holders() != {""}, "one to hold both", 60)
+        assert operator.leads
+        assert operator.end(signal.SIGTERM) == 0
 
 
 def test_health_and_metrics_are_served(hands: Hands, start: Start) -> None:

@@ -68,6 +68,22 @@ def test_the_other_has_it_when_it_is_not_renewed(two: tuple[Lease, Lease], clock
     assert hands.get("Lease", "d4py-operator")["spec"]["leaseTransitions"] == 2
 
 
+def test_who_waits_looks_as_soon_as_it_runs_out(two: tuple[Lease, Lease], clock: Clock) -> None:
+    one, other = two
+    one._turn()
+    clock.now += 2.9
+    other._turn()
+    assert (one.pause, other.pause) == (3, 3)
+
+    clock.now += 13
+    other._turn()
+    assert other.pause == pytest.approx(2.1)
+    clock.now += other.pause
+    other._turn()
+
+    assert other.fresh
+
+
 def test_who_was_late_goes_on_where_nobody_has_taken_it(two: tuple[Lease, Lease], clock: Clock) -> None:
     one, _ = two
     one._turn()

@@ -7,10 +7,10 @@ import shlex
 from typing import Any
 
 import pytest
-from tests.operator.scene import Scene, workflow
+from tests.operator.scene import KEPT, Scene, workflow
 
 from d4py_operator.mappings import room_of
-from d4py_operator.objects import Object
+from d4py_operator.objects import Object, leaving, owner_reference
 from d4py_operator.run import Run
 
 MAPPINGS: dict[str, dict[str, Any]] = {
@@ -21,7 +21,7 @@ MAPPINGS: dict[str, dict[str, Any]] = {
 }
 SERVED = {"MPIJob": frozenset({"MPIJob"}), "Native": frozenset[str]()}
 EVERYTHING: dict[str, Any] = {
-    "args": {"words": "$(HOME) 'quoted'; rm -rf /"},
+    "args": {"words": "$(HOME) 'quoted'; rm -rf /", "price": "a$$b $$(HOME)"},
     "inputs": {"secretRef": {"name": "inputs", "key": "data"}},
     "outputs": {"uri": "pvc://results/run"},
     "checkpoint": {"volume": {"claimName": "kept", "path": "here"}, "intervalSeconds": 30},
@@ -85,6 +85,25 @@ def test_pods_meet_pod_security_restricted(mapping: str, served: frozenset[str],
 
 
 @pytest.mark.parametrize(("mapping", "served"), EACH)
+def test_a_run_is_told_which_variables_are_secret(mapping: str, served: frozenset[str]) -> None:
+    more = {**EVERYTHING, "envFrom": [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "whole"}}]}
+    more["volumes"] = [*more["volumes"], {"name": "keys", "mountPath": "/keys", "secret": {"name": "keys"}}]
+
+    for pod in pods(objects(mapping, served, **more)):
+        each = pod["spec"]["containers"][0]
+        told = {variable["name"]: variable.get("value") for variable in each["env"]}
+        assert told["D4PY_SECRETS"] == "TOKEN"
+        assert told["D4PY_RUN_NAME"] == "kubernetes://lab/demo"  # what its logs name it by
+        assert told["D4PY_SECRET_FOLDERS"] == "/d4py/variables/1:/keys"
+        mounted = {mount["mountPath"]: mount for mount in each["volumeMounts"]}
+        assert mounted["/d4py/variables/1"] == {
+            "name": "d4py-variables-1", "mountPath": "/d4py/variables/1", "readOnly": True,
+        }  # fmt: skip
+        held = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        assert held["d4py-variables-1"]["secret"] == {"secretName": "whole", "defaultMode": 0o440, "optional": True}
+
+
+@pytest.mark.parametrize(("mapping", "served"), EACH)
 def test_every_object_is_owned_and_labelled(mapping: str, served: frozenset[str]) -> None:
     for thing in objects(mapping, served):
         (owner,) = thing["metadata"]["ownerReferences"]
@@ -105,10 +124,11 @@ def test_what_launches_comes_last(mapping: str, served: frozenset[str]) -> None:
 @pytest.mark.parametrize(("mapping", "served"), EACH)
 def test_words_of_a_user_stay_words(mapping: str, served: frozenset[str]) -> None:
     """Neither the shell nor the kubelet finds anything in them to carry out or to fill in."""
-    script = container(objects(mapping, served, **EVERYTHING))["command"][2].replace("$$(", "$(")
+    script = container(objects(mapping, served, **EVERYTHING))["command"][2].replace("$$", "$")
 
     begin = script.partition("else set -- ")[2].partition("; fi\n")[0]
     assert "--set=words=$(HOME) 'quoted'; rm -rf /" in shlex.split(begin)
+    assert "--set=price=a$$b $$(HOME)" in shlex.split(begin)
 
 
 def test_names_of_variables_are_kept_once() -> None:
@@ -198,7 +218,7 @@ def test_who_launches_ranks(launcher: str, served: frozenset[str], kind: str | N
 
 
 def test_a_launcher_that_is_not_served_is_refused_with_its_path() -> None:
-    scene = Scene(mapping="mpi", mpi={"ranks": 2, "launcher": "MPIJob"}).settle()
+    scene = Scene(mapping="mpi", mpi={"ranks": 2, "launcher": "MPIJob"}, checkpoint=KEPT).settle()
 
     assert scene.says() == ("Pending", "MappingMissing")
     assert scene.status["message"].startswith("spec.mpi.launcher: ")
@@ -243,6 +263,12 @@ def test_a_network_policy_keeps_a_run_to_itself() -> None:
     assert itself == {"from": [{"podSelector": {"matchLabels": selected}}]}
     assert operator["ports"] == [{"protocol": "TCP", "port": 8090}]
     assert operator["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "operator"
+    among, names = policy["spec"]["egress"]
+    assert among == {"to": [{"podSelector": {"matchLabels": selected}}]}
+    asked = {(each["protocol"], each["port"]) for each in names["ports"]}
+    assert asked == {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}, "some listen at 5353"
+    assert names.keys() == {"ports"}, "who answers is not known beforehand"
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
 @pytest.mark.parametrize(
@@ -287,11 +313,35 @@ def test_what_cannot_be_run_is_refused_with_its_path(more: dict[str, Any], path:
     assert (scene.made, scene.again) == ([], None)
 
 
-def test_a_mended_template_brings_a_workflow_back() -> None:
-    scene = Scene(templateRef={"name": "shared"})
-    scene.template = {"kind": "WorkflowTemplate", "spec": {"template": {"spec": {"hostPID": True}}}}
-    assert scene.settle().says() == ("Pending", "InvalidSpec")
+@pytest.mark.parametrize(
+    ("name", "theirs", "own"),
+    [
+        ("inputs", {"iterations": 10}, {"inline": '{"numbers": [1]}'}),
+        ("inputs", {"uri": "https://x.example/a.json"}, {"configMapRef": {"name": "n", "key": "k"}}),
+        ("outputs", {"volume": {"claimName": "shared"}}, {"uri": "pvc://mine/here"}),
+    ],
+)
+def test_what_is_one_of_several_takes_the_place_of_a_templates(
+    name: str, theirs: dict[str, Any], own: dict[str, Any]
+) -> None:
+    shared = {"kind": "WorkflowTemplate", "spec": {name: theirs, "args": {"a": "1"}}}
 
-    scene.template = {"kind": "WorkflowTemplate", "spec": {}}
+    run = Run(workflow(**{name: own}, args={"b": "2"}), shared)
 
-    assert scene.settle().made == ["Job/demo-1"]
+    assert (run.data[name], run.data["args"]) == (own, {"a": "1", "b": "2"})
+    assert Run(workflow(), shared).data[name] == theirs
+
+
+@pytest.mark.parametrize(
+    ("there", "goes"),
+    [
+        ({"ownerReferences": [owner_reference(workflow())]}, False),
+        ({"ownerReferences": [{**owner_reference(workflow()), "uid": "w-0"}]}, True),
+        ({"ownerReferences": [owner_reference(workflow())], "deletionTimestamp": "2026-05-01T12:00:00Z"}, True),
+        ({"ownerReferences": [{**owner_reference(workflow()), "name": "other", "uid": "w-0"}]}, False),
+        ({}, False),
+    ],
+    ids=["its own", "of one that was deleted", "deleted", "of another", "of nobody"],
+)
+def test_what_has_the_name_of_a_child_may_be_on_its_way_out(there: dict[str, Any], goes: bool) -> None:
+    assert leaving({"metadata": there}, objects("multi")[-1]) is goes

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.operator.scene import BEGIN, Scene
 from d4py_operator.cluster import progress as asking
 from d4py_operator.cluster.progress import Asker, progress
 from d4py_operator.objects import Key
+from d4py_operator.summary import Summary
 
 ENDLESS = """
 import time
@@ -47,7 +49,22 @@ d4py_checkpoint 5
 other_total 7
 """
 
-    assert progress(text) == {"read": 7, "checkpoint": 5}
+    assert progress(text) == Summary(read=7, checkpoint=5, plan={"a": 1, "b } 9": 1})
+    assert progress("other_total 7\n") is None
+
+
+def test_instances_are_counted_by_pe() -> None:
+    names = ("a", "a", 'quoted \\" and \\\\')
+    lines = [
+        f'd4py_items_{kind}_total{{pe="{name}",instance="{at}"}} 0'
+        for kind in ("read", "written")
+        for at, name in enumerate(names)
+    ]
+
+    said = progress("\n".join(lines))
+
+    assert said is not None
+    assert said.plan == {"a": 2, 'quoted " and \\': 1}
 
 
 def test_a_run_that_goes_on_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +81,7 @@ def test_a_run_that_goes_on_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         def further() -> bool:
             asker._silent.clear()
             asker.turn()
-            return asker.known.get(KEY, {}).get("read", 0) > 3
+            return KEY in asker.known and asker.known[KEY].read > 3
 
         eventually(further, "counts")
     finally:
@@ -72,7 +89,8 @@ def test_a_run_that_goes_on_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         run.wait(timeout=30)
 
     assert heard[0] == KEY
-    assert set(asker.known[KEY]) == {"read", "written", "quarantined", "checkpoint"}
+    assert asker.known[KEY].written > 3
+    assert asker.known[KEY].plan == {"Ticks": 1, "same": 1}
 
 
 def test_who_does_not_answer_is_asked_later_and_later() -> None:
@@ -88,14 +106,35 @@ def test_who_does_not_answer_is_asked_later_and_later() -> None:
     assert asker.known == {}
 
 
+def test_however_many_run_so_many_are_asked_in_a_second() -> None:
+    runs = [(Key("Workflow", "lab", f"demo-{number}"), f"127.0.0.{number}") for number in range(1, 6)]
+    waits: list[float | None] = []
+
+    class Recorded(threading.Event):
+        """Notes how long somebody would wait."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return False
+
+    asker = Asker(lambda: iter(runs), lambda _: None)
+    asker.ending = Recorded()
+
+    asker.turn()
+    asker.turn()  # nobody answered, and nobody is asked again
+
+    assert waits == [0.5] * 5
+
+
 def test_the_status_says_how_far_it_has_come() -> None:
     scene = Scene(checkpoint={"volume": {"claimName": "kept"}}).settle().runs()
-    scene.progress = {"read": 5, "written": 6, "checkpoint": 2}
+    scene.progress = Summary(read=5, written=6, checkpoint=2, plan={"a": 2})
 
     scene.settle()
 
     assert scene.status["items"] == {"read": 5, "written": 6, "quarantined": 0, "outputs": 0}
     assert scene.status["checkpoint"]["sequence"] == 2
+    assert scene.status["plan"] == {"a": 2}
     assert scene.status["lastProgressTime"] == BEGIN.strftime("%Y-%m-%dT%H:%M:%SZ")
     scene.after(10)
     assert scene.condition("CheckpointReady") == ("True", "AsAsked")

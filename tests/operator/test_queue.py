@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from unittest.mock import Mock
+
+from tests.operator.hands import eventually
 
 from d4py_operator.cluster.store import Store
 from d4py_operator.objects import Key, Object
+from d4py_operator.operator import Operator
 from d4py_operator.queue import Queue
 
 
@@ -130,8 +134,46 @@ def test_what_a_list_lacks_is_gone_and_listeners_hear_of_it() -> None:
     store.listeners.append(lambda thing: heard.append(thing["metadata"]["uid"]))
     store.put(pod(5))
 
-    store.replace("Pod", "lab", [])
+    store.replace("Pod", "lab", [], "9")
 
     assert store.get(KEY) is None
     assert store.of("lab", "demo") == []
     assert heard == ["u-1", "u-1"]
+
+
+class Held:
+    """A lease that a test renews."""
+
+    fresh = False
+
+    def __init__(self) -> None:
+        self.held = threading.Event()
+        self.held.set()
+
+    def of(self, namespace: str) -> Held:
+        """Return what counts there."""
+        return self
+
+
+def test_while_no_lease_is_fresh_keys_stay_where_they_are() -> None:
+    lease = Held()
+    operator = Operator(Mock(), lease, threads=1)  # type: ignore[arg-type]
+    for number in range(3):
+        operator.queue.add(Key("Workflow", "lab", f"gone-{number}"))
+    worker = operator._workers[0]
+    worker.start()
+
+    eventually(lambda: len(operator.queue) == 2, "the first to be taken")
+    worker.join(timeout=1.5)
+    assert len(operator.queue) == 2
+    lease.fresh = True
+    eventually(lambda: 'result="ok"} 3\n' in looks(operator), "all to be looked at")
+
+    assert "waiting" not in looks(operator)
+    operator.queue.close()
+    worker.join()
+
+
+def looks(operator: Operator) -> str:
+    with operator.metrics._lock:
+        return "".join(f'result="{result}"}} {number}\n' for (_, result), number in operator.metrics._looks.items())

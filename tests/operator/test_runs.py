@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.operator.hands import Hands, eventually
+from tests.operator.hands import KEPT, Hands, eventually
 
+from d4py_operator.cluster.api import Api
+from d4py_operator.cluster.store import Store
+from d4py_operator.decision import Event
 from d4py_operator.objects import Object
+from d4py_operator.reconcile import Reconciler
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -56,6 +60,48 @@ def test_suspend_ends_its_pods_and_resume_begins_an_attempt(hands: Hands) -> Non
     assert hands.await_phase("pause", "Succeeded")["attempts"] == 2
 
 
+def test_another_nonce_has_a_checkpoint_taken_and_the_run_goes_on(hands: Hands) -> None:
+    hands.workflow("keeps", checkpoint=KEPT)
+    hands.runs("keeps-1")
+    hands.await_phase("keeps", "Running")
+
+    hands.patch("Workflow", "keeps", {"spec": {"snapshotNonce": "one"}})
+    hands.runs("keeps-2")
+    hands.await_phase("keeps", "Running")
+    hands.patch("Workflow", "keeps", {"spec": {"snapshotNonce": "two"}})
+    hands.ends("keeps-3", said={"plan": {"count": 2}, "graph": "e2c985"})
+
+    status = hands.await_phase("keeps", "Succeeded")
+    assert (status["attempts"], status["failures"], status["snapshotNonce"]) == (3, 0, "two")
+    assert [attempt["reason"] for attempt in status["history"]] == ["Snapshot", "Snapshot"]
+    assert (status["plan"], status["graph"]) == ({"count": 2}, {"hash": "e2c985"})
+
+
+def test_a_template_without_a_checkpoint_cannot_be_asked_for_one(hands: Hands) -> None:
+    hands.make("WorkflowTemplate", "plain", {"image": "registry.example/d4py:9", "graph": {"module": "m"}})
+    hands.make("Workflow", "asks", {"templateRef": {"name": "plain"}, "snapshotNonce": "1"})
+
+    eventually(lambda: hands.says("asks") == ("Pending", "InvalidSpec"), "it to be told")
+
+    assert hands.status("asks")["message"].startswith("spec.snapshotNonce: needs a checkpoint to go on from")
+    hands.patch("Workflow", "asks", {"spec": {"snapshotNonce": None}})
+    hands.pod("asks-1")
+
+
+def test_a_template_of_several_pods_needs_a_folder_that_they_share(hands: Hands) -> None:
+    ranks = {"mapping": "mpi", "mpi": {"ranks": 4, "slotsPerWorker": 2}}
+    hands.make("WorkflowTemplate", "apart", {"image": "registry.example/d4py:9", "graph": {"module": "m"}, **ranks})
+    hands.make("Workflow", "shares-not", {"templateRef": {"name": "apart"}})
+    hands.make("Workflow", "shares", {"templateRef": {"name": "apart"}, "checkpoint": KEPT})
+
+    eventually(lambda: hands.says("shares-not") == ("Pending", "InvalidSpec"), "it to be told")
+    eventually(lambda: hands.there("MPIJob", "shares-1"), "the MPIJob of the other")
+
+    assert hands.status("shares-not")["message"] == (
+        "spec.checkpoint: is missing: ranks in 2 pods share the run's folder; give checkpoint.volume, or mpi.slotsPerWorker: 4"
+    )
+
+
 def test_deleting_a_workflow_deletes_what_it_made(hands: Hands) -> None:
     hands.workflow("gone", inputs={"inline": "{}"}, networkPolicy="Isolated")
     hands.runs("gone-1")
@@ -80,6 +126,17 @@ def test_a_job_that_somebody_deletes_is_made_again_as_another_attempt(hands: Han
 
     eventually(lambda: hands.there("Job", "lost-2"), "a second attempt")
     assert hands.status("lost")["history"][0]["reason"] == "LostMapping"
+
+
+def test_a_run_whose_job_does_not_end_with_it_ends_without_it(hands: Hands) -> None:
+    hands.workflow("stays")
+    hands.runs("stays-1")
+    hands.await_phase("stays", "Running")
+
+    hands.lingers("stays-1")
+
+    assert hands.await_phase("stays", "Succeeded")["lastAttempt"]["exitCode"] == 0
+    eventually(lambda: not named(hands.all("Job"), "stays"), "its Job to be gone")
 
 
 def test_an_image_that_cannot_be_pulled_is_told(hands: Hands) -> None:
@@ -110,7 +167,7 @@ def test_a_workflow_is_deleted_after_its_time(hands: Hands) -> None:
 
 
 def test_ranks_without_an_mpi_operator(hands: Hands) -> None:
-    hands.workflow("ranks", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2, "launcher": "Native"})
+    hands.workflow("ranks", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2, "launcher": "Native"}, checkpoint=KEPT)
 
     job = eventually(lambda: hands.there("Job", "ranks-1"), "the Job")
     pods = eventually(lambda: len(found := hands.pods("ranks-1")) == 2 and found, "two pods")
@@ -125,7 +182,7 @@ def test_ranks_without_an_mpi_operator(hands: Hands) -> None:
 
 
 def test_ranks_with_an_mpi_operator(hands: Hands) -> None:
-    hands.workflow("job", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2})
+    hands.workflow("job", mapping="mpi", mpi={"ranks": 4, "slotsPerWorker": 2}, checkpoint=KEPT)
 
     job = eventually(lambda: hands.there("MPIJob", "job-1"), "the MPIJob")
     assert job["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"] == 2
@@ -186,6 +243,16 @@ def test_events_tell_what_happens(hands: Hands) -> None:
         return sorted(each["reason"] for each in ours)
 
     eventually(lambda: {"Created", "Done"} <= set(events()), "events")
+
+
+def test_an_event_that_was_told_before_the_operator_began_stays_one(api: Api, hands: Hands) -> None:
+    made = hands.workflow("odd-event")
+    event = Event(reason="Odd", message="it was seen")
+
+    for _ in range(2):
+        Reconciler(api, Store(), frozenset)._tell(made, event)
+
+    assert [each["message"] for each in hands.all("Event") if each["reason"] == "Odd"] == ["it was seen"]
 
 
 def test_fields_of_others_stay_where_the_operator_writes(hands: Hands) -> None:

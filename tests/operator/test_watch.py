@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
-from tests.operator.hands import Hands, eventually
+from tests.operator.hands import SPEC, Hands, eventually
+from urllib3 import HTTPResponse
 
 from d4py_operator.cluster.api import Api
-from d4py_operator.cluster.errors import ApiError
+from d4py_operator.cluster.errors import ApiError, ClusterError
 from d4py_operator.cluster.informer import Informer
 from d4py_operator.cluster.store import Store
 
@@ -47,6 +49,20 @@ def test_what_is_there_and_what_comes_is_known(hands: Hands, informer: Informer,
     assert informer.lists == 1
 
 
+def test_what_nobody_reads_is_not_kept(hands: Hands, informer: Informer, store: Store) -> None:
+    hands.make("Workflow", "listed", SPEC, annotations={"long": "text"})
+    informer.start()
+    assert informer.synced.wait(20)
+    hands.make("Workflow", "watched", SPEC, annotations={"long": "text"})
+    eventually(lambda: "watched" in names(store), "the new one")
+
+    kept = [
+        set(each["metadata"]) for each in store.all("Workflow") if each["metadata"]["name"] in ("listed", "watched")
+    ]
+
+    assert [each & {"managedFields", "annotations"} for each in kept] == [set(), set()]
+
+
 def test_a_watch_from_too_long_ago_lists_anew(api: Api, hands: Hands, informer: Informer, store: Store) -> None:
     with pytest.raises(ApiError) as expired:
         list(api.watch("Workflow", hands.namespace, "1", "", 5, lambda _: None))
@@ -80,6 +96,45 @@ def test_a_watch_that_breaks_off_goes_on_where_it_was(hands: Hands, informer: In
     assert informer.lists == 1
 
 
+class Proxy:
+    """An API behind something that cuts every watch after a minute, and lets one more object be seen before."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked: list[str] = []
+
+    def list(self, *_: Any, **__: Any) -> tuple[list[Any], str]:
+        return [], "1"
+
+    def watch(self, kind: str, namespace: str, version: str, *_: Any) -> Iterator[Any]:
+        self.asked.append(version)
+        seen = {"name": f"a{version}", "namespace": namespace, "uid": version, "resourceVersion": f"{int(version) + 1}"}
+        yield {"type": "ADDED", "object": {"kind": kind, "metadata": seen}}
+        self.now += 60.0
+        raise ClusterError("cut")
+
+
+def test_watches_that_are_cut_go_on_soon_each_time_and_from_where_they_were(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an operator behind a proxy would come to see things half a minute late, each time from the first list on."""
+    proxy, waits = Proxy(), list[float]()
+    informer = Informer(proxy, store, "Workflow", "lab", clock=lambda: proxy.now)  # type: ignore[arg-type]
+
+    def waited(seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) == 12:
+            informer._ending.set()
+        return False
+
+    monkeypatch.setattr(informer._ending, "wait", waited)
+
+    informer.run()
+
+    assert max(waits) < 1
+    assert proxy.asked == [str(number) for number in range(1, 13)]
+
+
 def test_long_lists_are_read_page_by_page(api: Api, hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("d4py_operator.cluster.api._PAGE", 2)
     for number in range(5):
@@ -88,3 +143,28 @@ def test_long_lists_are_read_page_by_page(api: Api, hands: Hands, monkeypatch: p
     listed, _ = api.list("Workflow", hands.namespace)
 
     assert {f"page-{number}" for number in range(5)} <= {each["metadata"]["name"] for each in listed}
+
+
+class Closed:
+    """An API server whose watches are over as soon as they are opened."""
+
+    def list(self, *_: object, **__: object) -> tuple[list[Any], str]:
+        return [], "1"
+
+    def watch(self, *words: Any) -> Iterator[Any]:
+        response = HTTPResponse(b"")
+        response.close()
+        words[-1](response)
+        return iter(())
+
+
+def test_it_ends_also_between_two_watches(store: Store) -> None:
+    found = Informer(cast("Api", Closed()), store, "Workflow", "")
+    found.start()
+    assert found.synced.wait(20)
+    eventually(lambda: found._response is not None, "a watch")
+
+    found.end()
+
+    found.join(timeout=20)
+    assert not found.is_alive()

@@ -12,14 +12,14 @@
 
 {{- define "d4py.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
 {{- define "d4py.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: d4py
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -36,4 +36,9 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Where the operator's leases are: in the namespaces that it works in, or in one for those that work in all. */}}
+{{- define "d4py.leases" -}}
+{{- if .Values.leaseNamespace }}{{ list .Values.leaseNamespace | toJson }}{{ else }}{{ default (list "kube-system") .Values.watchNamespaces | toJson }}{{ end }}
 {{- end }}

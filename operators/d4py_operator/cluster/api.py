@@ -21,7 +21,7 @@ from d4py_operator.objects import MANAGER, Key, Object, key_of
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=30)
 _NO_RETRIES = urllib3.Retry(0, redirect=0, raise_on_status=False)
-_PAGE = 500
+_PAGE = 100  # objects: a page is held whole, as text and as data, before anything of it is left out
 _SHOWN = 300
 
 
@@ -64,9 +64,15 @@ class Api:
         body: Any = None,
         content: str = "application/json",
     ) -> Any:
-        """Return what is answered. Raises ApiError where that is no success, ClusterError where nothing is."""
+        """Return the object that is answered. Raises ApiError where that is no success, ClusterError where nothing is, or no object."""
         response = self._send(method, path, query or {}, body, content, _TIMEOUT, preload=True)
-        return json.loads(response.data) if response.data else None
+        try:
+            found = json.loads(response.data)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):  # a proxy may answer anything
+            raise ClusterError(f"{self._host} answers {method} {path} with {response.status} and no object.")
+        return found
 
     def _send(
         self, method: str, path: str, query: Mapping[str, Any], body: Any, content: str, timeout: Any, *, preload: bool
@@ -84,7 +90,7 @@ class Api:
             raise ClusterError(f"{self._host} does not answer: {' '.join(str(error).split())[:_SHOWN]}.") from None
         self._count(method, str(response.status))
         if response.status >= 400:
-            raise api_error(response.status, response.data)
+            raise api_error(response.status, response.data, response.headers.get("Retry-After"))
         return response
 
     def _count(self, method: str, answer: str) -> None:
@@ -93,15 +99,17 @@ class Api:
 
     # --- objects
 
-    def list(self, kind: str, namespace: str, labels: str = "") -> tuple[list[Object], str]:
-        """Return all objects of a kind, and the resource version that a watch goes on from."""
+    def list(
+        self, kind: str, namespace: str, labels: str = "", *, kept: Callable[[Object], Object] = lambda thing: thing
+    ) -> tuple[list[Object], str]:
+        """Return all objects of a kind, and the resource version that a watch goes on from. kept: returns what is kept of one."""
         found: list[Object] = []
         query: dict[str, Any] = {"limit": _PAGE, **({"labelSelector": labels} if labels else {})}
         while True:
             page = self.request("GET", collection(kind, namespace), query=query)
             for item in page["items"]:
                 item["kind"] = kind
-                found.append(item)
+                found.append(kept(item))
             query["continue"] = page["metadata"].get("continue")
             if not query["continue"]:
                 return found, page["metadata"]["resourceVersion"]
@@ -191,7 +199,8 @@ class Api:
             if error.status == 404:
                 return False
             raise
-        return any(each.get("name") == KINDS[kind].plural for each in known.get("resources", ()))
+        found = known.get("resources")
+        return isinstance(found, list) and any(each.get("name") == KINDS[kind].plural for each in found)
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -6,9 +6,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from d4py_operator.cluster.errors import ApiError, ClusterError
+from d4py_operator.cluster.store import trimmed
 
 if TYPE_CHECKING:
     from d4py_operator.cluster.api import Api
@@ -23,11 +27,21 @@ _LONGEST = 30.0  # seconds between two tries
 class Informer(threading.Thread):
     """A thread that watches one kind in one namespace, or in all."""
 
-    def __init__(self, api: Api, store: Store, kind: str, namespace: str, *, labels: str = "") -> None:
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        kind: str,
+        namespace: str,
+        *,
+        labels: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(name=f"watch-{kind}-{namespace or 'all'}", daemon=True)
         self._api, self._store = api, store
         self.kind, self._namespace, self._labels = kind, namespace, labels
-        self._ending = threading.Event()
+        self._ending, self._clock = threading.Event(), clock
+        self._version = ""  # of the newest that is known
         self._lock = threading.Lock()
         self._response: Any = None
         self.synced = threading.Event()  # it has listed all that there is, once
@@ -38,40 +52,46 @@ class Informer(threading.Thread):
         self._ending.set()
         with self._lock:
             if self._response is not None:
-                self._response.shutdown()
+                _cut(self._response)
 
     def _opened(self, response: Any) -> None:
         with self._lock:
             self._response = response
         if self._ending.is_set():
-            response.shutdown()
+            _cut(response)
 
     def run(self) -> None:
         """List and watch, again and again."""
-        version, wait = "", 0.0
+        wait = 0.0
         while not self._ending.is_set():
+            begun = self._clock()
             try:
-                if not version:
-                    version = self._list()
-                version = self._watch(version)
+                if not self._version:
+                    self._version = self._list()
+                self._watch()
                 wait = 0.0
             except ApiError as error:
-                version = "" if error.status in (_EXPIRED, 404) else version
+                self._version = "" if error.status in (_EXPIRED, 404) else self._version
                 wait = self._later(wait, error) if error.status != _EXPIRED else wait
             except ClusterError as error:
+                # What lasts and is then cut, as proxies do, may begin again at once: only what fails at once fails more and more.
+                wait = self._later(0.0 if self._clock() - begun > _LONGEST else wait, error)
+            except Exception as error:  # a proxy may answer anything: what was read before it is listed anew
+                self._version = ""
                 wait = self._later(wait, error)
 
     def _list(self) -> str:
-        things, version = self._api.list(self.kind, self._namespace, self._labels)
-        self._store.replace(self.kind, self._namespace, things)
+        things, version = self._api.list(self.kind, self._namespace, self._labels, kept=trimmed)
+        self._store.replace(self.kind, self._namespace, things, version)
         self.lists += 1
         self.synced.set()
         return version
 
-    def _watch(self, version: str) -> str:
-        for event in self._api.watch(self.kind, self._namespace, version, self._labels, _WATCH, self._opened):
+    def _watch(self) -> None:
+        watched = self._api.watch(self.kind, self._namespace, self._version, self._labels, _WATCH, self._opened)
+        for event in watched:
             thing = event["object"]
-            version = thing["metadata"]["resourceVersion"]
+            self._version = thing["metadata"]["resourceVersion"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
                     self._store.put(thing)
@@ -79,14 +99,23 @@ class Informer(threading.Thread):
                     self._store.drop(thing)
             if self._ending.is_set():
                 break
-        return version
 
-    def _later(self, wait: float, error: ClusterError) -> float:
+    def _later(self, wait: float, error: Exception) -> float:
         if self._ending.is_set():
             return wait
         wait = min(_LONGEST, max(0.2, 2 * wait))
         log.warning(
-            "%s of %s: %s; again in %.1f s", "watch" if self.synced.is_set() else "list", self.kind, error, wait
+            "%s of %s: %s; again in %.1f s",
+            "watch" if self.synced.is_set() else "list",
+            self.kind,
+            error if isinstance(error, ClusterError) else f"what was answered is none: {error!r}",
+            wait,
         )
         self._ending.wait(wait * (0.8 + 0.4 * random.random()))  # noqa: S311 - spreads, hides nothing
         return wait
+
+
+def _cut(response: Any) -> None:
+    """Have a watch end, if it has not done so by itself."""
+    with suppress(ValueError, RuntimeError, OSError):
+        response.shutdown()

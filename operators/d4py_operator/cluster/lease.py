@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several operators acts: the one that holds a Lease and renews it. Who is late in renewing it does nothing until it has, and ends when another has taken it."""
+"""Which of several operators acts: the one that holds a Lease and renews it. Who is late in renewing it does nothing until it has, and ends when another has taken it.
+
+An operator of several namespaces has a lease in each of them, and acts where it holds it.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 NAME = "d4py-operator"
+_MARGIN = 0.1  # seconds
 
 
 class Lease:
@@ -30,21 +34,40 @@ class Lease:
         namespace: str,
         identity: str,
         *,
+        name: str = NAME,
         seconds: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api, self._identity, self._clock = api, identity, clock
-        self._key = Key("Lease", namespace, NAME)
+        self._key = Key("Lease", namespace, name)
         self._seconds = seconds
         self._renewed = clock()
         self._seen: tuple[str, float] = ("", clock())  # the other's last renewal as it says, and when it was seen
+        self._runs_out = clock() + seconds  # when that is too long ago
+        self._waits_for = ""
+        self.name, self.namespaces = name, [namespace]
         self.held = threading.Event()
         self.lost = threading.Event()
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """Where it is, if it is held."""
+        return frozenset(self.namespaces if self.held.is_set() else ())
+
+    def of(self, namespace: str) -> Lease:
+        """Return the one that counts in a namespace."""
+        return self
 
     @property
     def every(self) -> float:
         """Seconds between two looks at it."""
         return self._seconds / 5
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look: whoever waits looks when the other's lease runs out, not later."""
+        left = self._runs_out - self._clock()
+        return self.every if self.held.is_set() or left <= 0 else min(self.every, left + _MARGIN)
 
     @property
     def fresh(self) -> bool:
@@ -53,17 +76,21 @@ class Lease:
 
     def keep(self, ending: threading.Event) -> None:
         """Take it when it is free and renew it, until another has it or this process ends."""
-        was_late = False
+        was_late, told = False, ""
         while not ending.is_set() and not self.lost.is_set():
             try:
                 self._turn()
-            except ClusterError as error:
-                log.warning("lease: %s", error)
+                told = ""
+            except Exception as error:  # a proxy may answer anything
+                words = str(error) if isinstance(error, ClusterError) else f"what was answered is none: {error!r}"
+                if words != told:
+                    log.warning("lease: %s in %s: %s", self.name, self._key.namespace, words)
+                told = words
             late = self.held.is_set() and not self.fresh
             if late and not was_late:
                 log.warning("lease: it was not renewed in time; nothing is done until it is")
             was_late = late
-            ending.wait(self.every)
+            ending.wait(self.pause)
 
     def _turn(self) -> None:
         asked = self._clock()
@@ -83,6 +110,9 @@ class Lease:
             if self.held.is_set():
                 log.error("lease: %s has taken it; this operator stops", holder)
                 self.lost.set()
+            elif holder != self._waits_for:
+                log.info("lease: %s in %s is held by %s; this operator waits", self.name, self._key.namespace, holder)
+                self._waits_for = holder
             return
         lease["spec"] = self._spec(spec)
         self._write(lambda: self._api.request("PUT", place(self._key), body=lease), asked)
@@ -96,7 +126,7 @@ class Lease:
             return  # somebody else was faster
         self._renewed = asked
         if not self.held.is_set():
-            log.info("lease: held by %s", self._identity)
+            log.info("lease: %s in %s is held by %s", self.name, self._key.namespace, self._identity)
             self.held.set()
 
     def _expired(self, spec: dict[str, Any]) -> bool:
@@ -104,8 +134,8 @@ class Lease:
         said = f"{spec.get('holderIdentity')} {spec.get('renewTime')}"
         if said != self._seen[0]:
             self._seen = said, self._clock()
-            return False
-        return self._clock() - self._seen[1] > float(spec.get("leaseDurationSeconds") or self._seconds)
+        self._runs_out = self._seen[1] + float(spec.get("leaseDurationSeconds") or self._seconds)
+        return self._clock() > self._runs_out
 
     def _spec(self, before: dict[str, Any]) -> dict[str, Any]:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -127,5 +157,55 @@ class Lease:
             if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
                 lease["spec"]["holderIdentity"] = ""
                 self._api.request("PUT", place(self._key), body=lease)
-        except ClusterError as error:
+        except Exception as error:  # whatever a proxy answers, the process is to end well
             log.warning("lease: it cannot be let go, and will run out: %s", error)
+
+
+class Leases:
+    """Leases of several namespaces."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        self._leases = {lease.namespaces[0]: lease for lease in leases}
+        self.name, self.namespaces = leases[0].name, list(self._leases)
+        self.held = threading.Event()  # at least one
+        self.lost = threading.Event()  # at least one
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """Where one is held."""
+        return frozenset(namespace for namespace, lease in self._leases.items() if lease.held.is_set())
+
+    def of(self, namespace: str) -> Lease:
+        """Return the one that counts in a namespace: its own, or the one for all."""
+        return self._leases.get(namespace) or self._leases[self.namespaces[0]]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether one was renewed lately enough to act on it."""
+        return any(lease.fresh for lease in self._leases.values())
+
+    def keep(self, ending: threading.Event) -> None:
+        """Take them when they are free and renew them, until another has one or this process ends. Raises RuntimeError where one is kept no more."""
+        done = threading.Event()
+        keepers = [
+            threading.Thread(target=lease.keep, args=(done,), name=f"lease-{namespace}", daemon=True)
+            for namespace, lease in self._leases.items()
+        ]
+        for keeper in keepers:
+            keeper.start()
+        while not ending.wait(0.2) and not self.lost.is_set():
+            if self.acting:
+                self.held.set()
+            if any(lease.lost.is_set() for lease in self._leases.values()):
+                self.lost.set()
+            elif not all(keeper.is_alive() for keeper in keepers):
+                done.set()
+                raise RuntimeError("a thread that renews a lease has ended")
+        done.set()
+        for keeper in keepers:
+            keeper.join()
+
+    def release(self) -> None:
+        """Let another have them at once."""
+        for lease in self._leases.values():
+            lease.release()

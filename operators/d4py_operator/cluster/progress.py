@@ -6,32 +6,54 @@ An operator outside the cluster reaches no pod: then what a run says at its end 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import urllib3
 
 from d4py_operator.objects import Key
 from d4py_operator.pods import PROGRESS
+from d4py_operator.summary import Summary, plan_of
 
 EVERY = 10.0  # seconds between two questions to a run
+_APART = 0.5  # seconds between any two questions: what a thousand runs cost is bounded, and each is asked less often
 _TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
 _LARGEST = 1 << 20  # bytes of an answer
 _LONGEST = 300.0
+_INSTANCE = re.compile(r'pe="(?P<pe>(?:[^"\\]|\\.)*)",instance="(?P<number>\d+)"')
+_ESCAPE = re.compile(r"\\(.)")
 _PARTS = ("read", "written", "quarantined")
 
 
-def progress(text: str) -> dict[str, int]:
-    """Return the counts in what a run serves (Prometheus' text format), over all PEs; nothing that is not understood."""
-    found: dict[str, int] = {}
+def progress(text: str) -> Summary | None:
+    """Return what a run serves (Prometheus' text format), over all PEs; None where nothing of it is understood."""
+    counts: Counter[str] = Counter()
+    instances: set[tuple[str, str]] = set()
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
-        name = name.partition("{")[0]
+        name, _, labels = name.partition("{")
         part = "checkpoint" if name == "d4py_checkpoint" else name.removeprefix("d4py_items_").removesuffix("_total")
         if name.startswith("d4py_") and part in (*_PARTS, "checkpoint") and value.isascii() and value.isdigit():
-            found[part] = min(found.get(part, 0) + int(value[:18]), 1 << 53)
-    return found
+            counts[part] = min(counts[part] + int(value[:18]), 1 << 53)
+            if of := _INSTANCE.match(labels):
+                instances.add((_unescaped(of["pe"]), of["number"]))
+    plan = Counter(pe for pe, _ in instances)
+    if not counts:
+        return None
+    return Summary(
+        read=counts["read"],
+        written=counts["written"],
+        quarantined=counts["quarantined"],
+        checkpoint=counts["checkpoint"],
+        plan=plan_of(plan),
+    )
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda found: "\n" if found[1] == "n" else found[1], text)
 
 
 class Asker(threading.Thread):
@@ -43,7 +65,7 @@ class Asker(threading.Thread):
         self._going, self._heard = going, heard
         self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
         self._silent: dict[str, tuple[float, float]] = {}  # address: when it may be asked again, and how long that was
-        self.known: dict[Key, dict[str, int]] = {}
+        self.known: dict[Key, Summary] = {}
         self.ending = threading.Event()
 
     def run(self) -> None:
@@ -51,23 +73,30 @@ class Asker(threading.Thread):
         while not self.ending.wait(EVERY):
             self.turn()
 
+    def said(self, key: Key) -> Summary | None:
+        """Return what a run has said last."""
+        return self.known.get(key)
+
     def turn(self) -> None:
         """Ask each run once."""
         going = dict(self._going())
         self.known = {key: counts for key, counts in self.known.items() if key in going}
         self._silent = {address: until for address, until in self._silent.items() if address in going.values()}
         for key, address in going.items():
-            if self.ending.is_set():
+            if self._silenced(address):
+                continue
+            if self.ending.wait(_APART):
                 return
             counts = self._ask(address)
             if counts and counts != self.known.get(key):
                 self.known[key] = counts
                 self._heard(key)
 
-    def _ask(self, address: str) -> dict[str, int]:
-        until, wait = self._silent.get(address, (0.0, EVERY))
-        if time.monotonic() < until:
-            return {}
+    def _silenced(self, address: str) -> bool:
+        return time.monotonic() < self._silent.get(address, (0.0, EVERY))[0]
+
+    def _ask(self, address: str) -> Summary | None:
+        _, wait = self._silent.get(address, (0.0, EVERY))
         host = f"[{address}]" if ":" in address else address
         try:
             response = self._pool.request(

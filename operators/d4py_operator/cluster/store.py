@@ -11,17 +11,17 @@ from d4py_operator.objects import CRON, WORKFLOW, Key, Object, key_of, labels_of
 
 Listener = Callable[[Object], None]
 # What the operator reads of these; the rest need not be kept.
-_SPEC = {"Pod": (), "Job": ("suspend",), "MPIJob": ("runPolicy",)}
+_SPEC = {"Pod": ("nodeName",), "Job": ("suspend",), "MPIJob": ("runPolicy",)}
 
 
 def trimmed(thing: Object) -> Object:
     """Return an object without what nobody here reads."""
     metadata: dict[str, Any] = thing["metadata"]
-    metadata.pop("managedFields", None)
+    for name in ("managedFields", "annotations"):
+        metadata.pop(name, None)
     if thing["kind"] in _SPEC:
         spec = thing.get("spec") or {}
         thing["spec"] = {name: spec[name] for name in _SPEC[thing["kind"]] if name in spec}
-        metadata.pop("annotations", None)
     return thing
 
 
@@ -52,9 +52,20 @@ class Store:
             if uid_of(thing) in self._gone:
                 return  # the answer to a write came later than the news that it was deleted
             self._things[key] = thing
-            for group in _groups(thing):
+            groups = _groups(thing)
+            left = [group for group in _groups(known) if group not in groups] if known else []
+            self._leave(key, left)
+            for group in groups:
                 self._of.setdefault(group, set()).add(key)
+        if known is not None and left:
+            self._tell(known)  # those whom somebody has taken it from
         self._tell(thing)
+
+    def _leave(self, key: Key, groups: Iterable[tuple[str, str]]) -> None:
+        for group in groups:
+            self._of[group].discard(key)
+            if not self._of[group]:
+                del self._of[group]
 
     def drop(self, thing: Object) -> None:
         """Forget an object that is gone."""
@@ -67,10 +78,7 @@ class Store:
             if known is None or uid_of(known) != uid_of(thing):
                 return
             del self._things[key]
-            for group in _groups(known):
-                self._of[group].discard(key)
-                if not self._of[group]:
-                    del self._of[group]
+            self._leave(key, _groups(known))
         self._tell(thing)
 
     def deleting(self, key: Key, uid: str, when: str) -> None:
@@ -80,14 +88,18 @@ class Store:
             if thing is not None and uid_of(thing) == uid and not thing["metadata"].get("deletionTimestamp"):
                 self._things[key] = {**thing, "metadata": {**thing["metadata"], "deletionTimestamp": when}}
 
-    def replace(self, kind: str, namespace: str, things: Iterable[Object]) -> None:
-        """Take in a whole list: what is not in it is gone."""
+    def replace(self, kind: str, namespace: str, things: Iterable[Object], at: str) -> None:
+        """Take in a whole list: what is not in it is gone, but for what was made since. at: the resource version that it is of."""
         listed = {key_of(thing): thing for thing in things}
+        until = version({"metadata": {"resourceVersion": at}})
         with self._lock:
             gone = [
                 thing
                 for key, thing in self._things.items()
-                if key.kind == kind and namespace in ("", key.namespace) and key not in listed
+                if key.kind == kind
+                and namespace in ("", key.namespace)
+                and key not in listed
+                and not 0 < until < version(thing)
             ]
         for thing in gone:
             self.drop(thing)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py_operator.command import ranks
 from d4py_operator.pods import resources, template
-from d4py_operator.ranks import SSH, launch, listening, server, variables
+from d4py_operator.ranks import SSH, launch, listening, passing, server, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -31,7 +31,7 @@ def objects(run: Run, attempt: int) -> list[Object]:
         policy["schedulingPolicy"] = {"minAvailable": run.pods + 1}
     launcher = {
         "name": "launcher",
-        "command": ranks(run, launch(run, _HOSTS)),
+        "command": ranks(run, launch(run, _HOSTS), before=passing(run)),
         "env": variables(run),
         **resources(asked.launcher if asked else None),
     }

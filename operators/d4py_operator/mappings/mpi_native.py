@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from d4py_operator.command import ranks
 from d4py_operator.pods import job, resources, template
-from d4py_operator.ranks import HOSTS, PORT, SSH, launch, listening, server, variables
+from d4py_operator.ranks import HOSTS, PORT, SSH, launch, listening, passing, server, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -61,7 +61,7 @@ def objects(run: Run, attempt: int) -> list[Object]:
 def _container(run: Run) -> Object:
     """Return the container of every pod: all serve, and the first also starts the ranks."""
     wait = _WAIT.format(hosts=f"{HOSTS}/hosts", port=PORT)
-    first = ranks(run, launch(run, f"{HOSTS}/hosts"), before=wait)[-1]
+    first = ranks(run, launch(run, f"{HOSTS}/hosts"), before=wait + passing(run))[-1]
     serve = server()[-1]
     script = f'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then\n{serve}fi\n({serve}) &\n{first}'
     asked = run.spec.resources.worker if run.spec.resources else None

@@ -4,13 +4,13 @@
 The definitions that a cluster is given are generated from these types. No client lives here, and nothing is asked of a cluster.
 """
 
-from d4py.resources.crd import KINDS, definition, definitions
+from d4py.resources.crd import APPLY, KINDS, definition, definitions
 from d4py.resources.cron import CronWorkflow
 from d4py.resources.reading import Unreadable, read, written
 from d4py.resources.template import WorkflowTemplate
 from d4py.resources.workflow import GROUP, VERSION, Workflow, WorkflowSpec
 
 __all__ = [
-    "GROUP", "KINDS", "VERSION", "CronWorkflow", "Unreadable", "Workflow", "WorkflowSpec", "WorkflowTemplate", "definition", "definitions", "read",
+    "APPLY", "GROUP", "KINDS", "VERSION", "CronWorkflow", "Unreadable", "Workflow", "WorkflowSpec", "WorkflowTemplate", "definition", "definitions", "read",
     "written",
 ]  # fmt: skip

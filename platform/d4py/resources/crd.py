@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from d4py.resources.cron import CronWorkflow
 from d4py.resources.described import Described, described, key
-from d4py.resources.policies import RunPolicy
 from d4py.resources.schema import schema_of
 from d4py.resources.template import WorkflowTemplate
-from d4py.resources.workflow import CHANGEABLE, CHANGEABLE_POLICY, GROUP, VERSION, Workflow, WorkflowSpec
+from d4py.resources.workflow import CHANGEABLE, CHANGEABLE_WITHIN, GROUP, VERSION, Workflow, WorkflowSpec
 from d4py.resources.yaml import document
 
-_POLICY, _STAYS = "runPolicy", "does not change once the workflow is there"
+# How a cluster is told of them: in the name of helm, which installs nothing over what another owns.
+APPLY = "d4py crds | kubectl apply --server-side --force-conflicts --field-manager=helm -f -"
+_STAYS = "does not change once the workflow is there"
 Column = tuple[str, str, str, int]  # name, type, where it is, priority: 0 is always shown
 
 
@@ -79,9 +80,14 @@ KINDS = (
 
 def staying() -> list[tuple[str, ...]]:
     """Return the paths below spec of the fields that stay as they are once a workflow is there."""
-    own = [(name,) for entry, _ in described(WorkflowSpec) if (name := key(entry)) not in CHANGEABLE]
-    policy = [(_POLICY, name) for entry, _ in described(RunPolicy) if (name := key(entry)) not in CHANGEABLE_POLICY]
-    return [*own, *policy]
+    fields = [name for entry, _ in described(WorkflowSpec) if (name := key(entry)) not in CHANGEABLE]
+    own = [(name,) for name in fields if name not in CHANGEABLE_WITHIN]
+    return [*own, *((outer, name) for outer in CHANGEABLE_WITHIN for name in _staying_within(outer))]
+
+
+def _staying_within(outer: str) -> list[str]:
+    kind, changeable = CHANGEABLE_WITHIN[outer]
+    return [name for entry, _ in described(kind) if (name := key(entry)) not in changeable]
 
 
 def _schema(kind: Kind) -> dict[str, Any]:
@@ -107,15 +113,16 @@ def _schema(kind: Kind) -> dict[str, Any]:
 
 def _presence() -> Iterator[str]:
     """Yield the rules that no field that stays comes or goes. Optional fields (`.?name`) would read better; a cluster cannot tell what they cost."""
-    own = [path[-1] for path in staying() if len(path) == 1]
-    policy = [path[-1] for path in staying() if len(path) > 1]
+    own = [path[0] for path in staying() if len(path) == 1]
     yield " && ".join(f"has(self.{name}) == has(oldSelf.{name})" for name in own)
-    both = f"!has(self.{_POLICY}) || !has(oldSelf.{_POLICY})"
-    same = " && ".join(f"has(self.{_POLICY}.{name}) == has(oldSelf.{_POLICY}.{name})" for name in policy)
-    yield f"{both} || {same}"
-    for given, other in (("self", "oldSelf"), ("oldSelf", "self")):
-        bare = " && ".join(f"!has({given}.{_POLICY}.{name})" for name in policy)
-        yield f"has({other}.{_POLICY}) || !has({given}.{_POLICY}) || {bare}"
+    for outer in CHANGEABLE_WITHIN:
+        names = _staying_within(outer)
+        both = f"!has(self.{outer}) || !has(oldSelf.{outer})"
+        same = " && ".join(f"has(self.{outer}.{name}) == has(oldSelf.{outer}.{name})" for name in names)
+        yield f"{both} || {same}"
+        for given, other in (("self", "oldSelf"), ("oldSelf", "self")):
+            bare = " && ".join(f"!has({given}.{outer}.{name})" for name in names)
+            yield f"has({other}.{outer}) || !has({given}.{outer}) || {bare}"
 
 
 def definition(kind: Kind) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from d4py.resources.described import FEW, NAME, WORD, Described, Rule, needed, told
 from d4py.resources.status import REASONS
-from d4py.resources.workflow import WorkflowSpec
+from d4py.resources.workflow import RunSpec
 
 CRON_NAME_LENGTH = 29  # and a dash and ten digits make a workflow's
 
@@ -26,7 +26,7 @@ class ChildWorkflow(Described):
     """A workflow that is made."""
 
     metadata: ChildMetadata | None = told("Its labels and annotations.")
-    spec: WorkflowSpec = needed("Its spec.")
+    spec: RunSpec = needed("Its spec.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, field, fields
+from functools import cache
 from typing import Any, ClassVar, NamedTuple, get_type_hints
 
 # The most that each kind of thing may hold. They keep what a rule costs within the budget of the API server.
@@ -56,6 +57,7 @@ def required(entry: Field[Any]) -> bool:
     return entry.default is MISSING and entry.default_factory is MISSING
 
 
+@cache
 def key(entry: Field[Any]) -> str:
     """Return the name of a field as Kubernetes spells it."""
     first, *rest = entry.name.split("_")

@@ -11,6 +11,7 @@ from d4py.resources.described import (
     DNS_NAME,
     FEW,
     INLINE,
+    MANY,
     NAME,
     QUANTITY,
     WORD,
@@ -26,6 +27,8 @@ OURSELVES = "d4py.dev/operator"
 _YEAR = 31_536_000
 _RANKS = 4096
 _OUTPUT_URI = "^(pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?|file://)(/[^/.:][^/:]*)*$"
+SCHEMES = ("file", "http", "https", "s3", "gs", "az")  # what inputs are fetched by
+PE = r"^[A-Za-z_][A-Za-z0-9_.:-]*$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +58,18 @@ class Inputs(Described):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            one_of("iterations", "inline", "configMapRef", "secretRef", "persistentVolumeClaim"),
-            "inputs are just one of iterations, inline, configMapRef, secretRef, persistentVolumeClaim",
+            one_of("iterations", "inline", "configMapRef", "secretRef", "persistentVolumeClaim", "uri"),
+            "inputs are just one of iterations, inline, configMapRef, secretRef, persistentVolumeClaim, uri",
+        ),
+        Rule(
+            f"!has(self.uri) || self.uri.matches('^({'|'.join(SCHEMES)})://[^[:space:]]+$')",
+            f"the address of inputs begins with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
+            "uri",
+        ),
+        Rule(
+            "!has(self.uri) || !self.uri.matches('^[a-z0-9]+://[^/]*@')",
+            "an address holds no password: give it in variables from a Secret",
+            "uri",
         ),
     )
 
@@ -67,6 +80,12 @@ class Inputs(Described):
     config_map_ref: KeyReference | None = told("A key of a ConfigMap that holds the data as JSON.")
     secret_ref: KeyReference | None = told("A key of a Secret that holds the data as JSON.")
     persistent_volume_claim: ClaimReference | None = told("A file on a claim that holds the data as JSON.")
+    uri: str | None = told(
+        "An address of a file that holds the data as JSON, fetched by the pod when the run begins: file, http and https"
+        " as d4py[staging] has them, s3, gs and az with the package that fsspec wants for them. What it asks for"
+        " credentials comes by env or envFrom.",
+        max_length=1024,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +108,15 @@ class Parallelism(Described):
 
     processes: int | None = told(
         "Processes or threads. A change counts from the next attempt.", minimum=1, maximum=_RANKS
+    )
+    per_pe: dict[str, int] = told(
+        "Instances of a PE by its name, on every mapping; with fewer processes or ranks than instances they share them."
+        " PEs that are not named get what is left. It does not change: a run keeps its instances.",
+        {},
+        key="perPE",
+        max_properties=MANY,
+        items={"minimum": 1, "maximum": _RANKS},
+        keys=PE,
     )
 
 
@@ -143,7 +171,9 @@ class RunPolicy(Described):
 
     suspend: bool | None = told("Stop the run, at a checkpoint where it has one; false goes on with a new attempt.")
     active_deadline_seconds: int | None = told(
-        "How long the run may take, from its first start and over all attempts.", minimum=1, maximum=_YEAR
+        "How long the run may take, over all attempts: from its first start, or its first after it was suspended. Time in a queue does not count.",
+        minimum=1,
+        maximum=_YEAR,
     )
     start_deadline_seconds: int | None = told("How long an attempt may take to start.", minimum=1, maximum=_YEAR)
     backoff_limit: int | None = told(
@@ -166,10 +196,15 @@ class RunPolicy(Described):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint(Described):
-    """Where checkpoints are kept: a new attempt goes on from the last one."""
+    """Where checkpoints are kept, and whether a new attempt goes on from the last one."""
 
     volume: ClaimReference = needed("A folder on a claim. Pods on several nodes need one that all of them may write.")
     interval_seconds: int | None = told("Time between checkpoints.", minimum=1, maximum=86_400)
+    upgrade_mode: str | None = told(
+        "Checkpoint, or left out: a new attempt goes on from what earlier ones left. Stateless: it begins anew, and what"
+        " they left is moved aside, until the next one. A change counts from the next attempt.",
+        enum=("Checkpoint", "Stateless"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

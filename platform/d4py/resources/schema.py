@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import Field
+from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 from d4py.resources.described import NAME, Described, Rule, described, key, required
@@ -23,6 +24,7 @@ _FACTS = {
 _PLAIN = {str: "string", int: "integer", bool: "boolean"}
 
 
+@cache
 def bare(annotation: Any) -> Any:
     """Return an annotation without its None."""
     if get_origin(annotation) in (Union, types.UnionType):

@@ -13,9 +13,9 @@ CONDITIONS = (
 )  # fmt: skip
 # Why: the reasons of conditions and of attempts that are over.
 REASONS = (
-    "AsAsked", "Waiting", "InvalidSpec", "InvalidGraph", "TemplateMissing", "MappingMissing", "Refused", "Queued", "Created", "ImagePull",
-    "Unschedulable", "ConfigMissing", "StartDeadline", "WorldSizeMismatch", "PEFailed", "BooksDiffer", "Quarantined", "Stopped", "OutOfMemory",
-    "Deadline", "BackoffLimit", "Evicted", "LostMapping", "Suspended", "Resumed", "Retrying", "PodFailed", "Done",
+    "AsAsked", "Waiting", "InvalidSpec", "InvalidGraph", "TemplateMissing", "MappingMissing", "Refused", "Queued", "Created", "ImagePull", "NodeLost",
+    "Unschedulable", "ConfigMissing", "PodsMissing", "NotStarted", "StartDeadline", "WorldSizeMismatch", "PEFailed", "BooksDiffer", "Quarantined", "Stopped", "OutOfMemory",
+    "Deadline", "BackoffLimit", "Evicted", "LostMapping", "Suspended", "Resumed", "Retrying", "Snapshot", "InputsMissing", "PodFailed", "Done",
 )  # fmt: skip
 HISTORY = 10
 
@@ -43,6 +43,9 @@ class Attempt(Described):
     name: str = needed("Name of its Job or MPIJob.", max_length=63)
     kind: str = told("What it is: Job or MPIJob.", "Job", max_length=63)
     uid: str | None = told("Its uid, once it was seen.", max_length=63)
+    processes: int | None = told(
+        "Processes or threads of each of its pods, as was asked for when it was made.", minimum=1
+    )
     created_time: str | None = told("When the operator meant to make it.", **_TIME)
     start_time: str | None = told("When its pods ran.", **_TIME)
     end_time: str | None = told("When it was over.", **_TIME)
@@ -70,8 +73,17 @@ class Image(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Graph(Described):
+    """What graph really ran."""
+
+    hash: str | None = told(
+        "Digest of the workflow's code, as the run gave it at its end: files of it and their names.", max_length=128
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workers(Described):
-    """How many pods do the work."""
+    """How many processes do the work, or pods of ranks."""
 
     desired: int = told("How many there are to be.", 0, **_COUNT)
     ready: int = told("How many are ready.", 0, **_COUNT)
@@ -91,7 +103,7 @@ class Items(Described):
 class CheckpointStatus(Described):
     """The last checkpoint that is known."""
 
-    location: str | None = told("Where checkpoints are.", max_length=512)
+    location: str | None = told("Where checkpoints are.", max_length=1024)
     sequence: int = told("Its number.", 0, **_COUNT)
 
 
@@ -111,14 +123,32 @@ class WorkflowStatus(Described):
     next_attempt_time: str | None = told("When the run is tried again.", **_TIME)
     mapping: str | None = told("The mapping that runs it.", max_length=63)
     image: Image | None = told("What image really ran.")
+    graph: Graph | None = told("What graph really ran.")
+    plan: dict[str, int] = told(
+        "How many instances each PE has, as the run itself says.", {}, max_properties=MANY, items=_COUNT
+    )
     spec_hash: str | None = told("Digest of the spec that the newest attempt was made from.", max_length=64)
+    template: dict[str, object] = told(
+        "The spec of its template as it was when the first attempt was made, which all attempts are made from.",
+        {},
+        open=True,
+    )
     mapping_refs: list[MappingRef] = told("What the operator has made for the newest attempt.", [], max_items=MANY)
-    workers: Workers | None = told("How many pods do the work.")
+    workers: Workers | None = told("How many processes do the work, or pods of ranks.")
     selector: str | None = told("Selects the pods of the run.", max_length=512)
     items: Items | None = told("Items, over all PEs.")
     last_progress_time: str | None = told("When items were last counted.", **_TIME)
     checkpoint: CheckpointStatus | None = told("The last checkpoint that is known.")
-    outputs: str | None = told("Where outputs are.", max_length=512)
+    snapshot_nonce: str | None = told(
+        "The snapshotNonce of the spec that was last acted on: where the two differ, a checkpoint is being taken.",
+        max_length=63,
+    )
+    outputs: str | None = told("Where outputs are.", max_length=1024)
     ready: str | None = told("Ready pods of those that do the work.", max_length=32)
     start_time: str | None = told("When the run first started.", **_TIME)
+    active_since: str | None = told(
+        "Since when time counts towards activeDeadlineSeconds; left out while none does: suspended, or in a queue.",
+        **_TIME,
+    )
+    active_seconds: int | None = told("Seconds that counted before that.", **_COUNT)
     completion_time: str | None = told("When it was over.", **_TIME)

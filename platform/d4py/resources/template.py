@@ -18,8 +18,9 @@ class WorkflowTemplate(Described):
         Rule("has(self.spec.graph)", "a template needs a graph", "spec"),
         Rule("!has(self.spec.templateRef)", "a template takes over no other template", "spec"),
         Rule(
-            "!has(self.spec.runPolicy) || !has(self.spec.runPolicy.suspend) && !has(self.spec.runPolicy.managedBy)",
-            "suspend and managedBy are said in workflows",
+            "!has(self.spec.snapshotNonce)"
+            " && (!has(self.spec.runPolicy) || !has(self.spec.runPolicy.suspend) && !has(self.spec.runPolicy.managedBy))",
+            "suspend, managedBy and snapshotNonce are said in workflows",
             "spec",
         ),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from d4py.resources.described import DNS_NAME, FEW, MANY, TEXT, WORD, Described, Rule, needed, told
+from d4py.resources.described import DNS_NAME, FEW, MANY, NAME, TEXT, WORD, Described, Rule, needed, told
 from d4py.resources.parts import LocalReference, Resources, Variable, VariablesSource, Volume
 from d4py.resources.policies import (
     MAPPINGS,
@@ -57,9 +57,15 @@ class WorkflowSpec(Described):
             "parallelism",
         ),
         Rule(
-            "!has(self.mapping) || self.mapping != 'mpi' || !has(self.parallelism)",
+            "!has(self.mapping) || self.mapping != 'mpi' || !has(self.parallelism) || !has(self.parallelism.processes)",
             "the mapping mpi has ranks, not processes: use mpi.ranks",
             "parallelism",
+        ),
+        Rule(
+            "!has(self.inputs) || !has(self.inputs.uri) || self.inputs.uri.startsWith('file:') || !has(self.networkPolicy)"
+            " || self.networkPolicy != 'Isolated'",
+            "pods that are Isolated fetch nothing: give inputs by a ConfigMap, a Secret or a claim",
+            "inputs",
         ),
         Rule(
             "!has(self.volumes) || self.volumes.all(a, self.volumes.exists_one(b, b.mountPath == a.mountPath))",
@@ -69,7 +75,7 @@ class WorkflowSpec(Described):
     )
 
     template_ref: LocalReference | None = told(
-        "A WorkflowTemplate, which gives what this spec leaves out. It is read at each attempt."
+        "A WorkflowTemplate, which gives what this spec leaves out, as it is when the first attempt is made."
     )
     graph: GraphReference | None = told("Where the graph of the workflow is.")
     image: str | None = told(
@@ -98,6 +104,10 @@ class WorkflowSpec(Described):
     checkpoint: Checkpoint | None = told(
         "Where checkpoints are kept. Without it a new attempt begins at the beginning."
     )
+    snapshot_nonce: str | None = told(
+        "Any text. Another one has a checkpoint taken now: the attempt ends with it, and another goes on from there.",
+        max_length=NAME,
+    )
     scheduling: Scheduling | None = told("Where and when pods are placed.")
     template: PodOverlay | None = told("What is added to the pods that the operator makes.")
     resources: Resources | None = told("What pods ask for.")
@@ -116,8 +126,34 @@ class WorkflowSpec(Described):
 
 
 # What may change while the workflow is there; each counts from then on, or from the next attempt.
-CHANGEABLE = ("parallelism", "runPolicy", "template")
-CHANGEABLE_POLICY = ("suspend", "ttlSecondsAfterFinished")
+CHANGEABLE = ("snapshotNonce", "template")
+# The same inside of fields of which the rest stays.
+CHANGEABLE_WITHIN: dict[str, tuple[type[Described], tuple[str, ...]]] = {
+    "parallelism": (Parallelism, ("processes",)),
+    "runPolicy": (RunPolicy, ("suspend", "ttlSecondsAfterFinished")),
+    "checkpoint": (Checkpoint, ("upgradeMode",)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec(WorkflowSpec):
+    """What is run, on what, and how. What a template may leave to the workflow is asked for here."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        *WorkflowSpec.RULES,
+        Rule(
+            "!has(self.mpi) || has(self.checkpoint) || has(self.templateRef)"
+            " || self.mpi.ranks == (has(self.mpi.slotsPerWorker) ? self.mpi.slotsPerWorker : 1)",
+            "ranks in several pods share the run's folder: give checkpoint.volume, or slotsPerWorker for all ranks in one pod",
+            "mpi",
+        ),
+        Rule(
+            "!has(self.snapshotNonce) || has(self.templateRef) && !has(self.checkpoint) || has(self.checkpoint)"
+            " && (!has(self.checkpoint.upgradeMode) || self.checkpoint.upgradeMode == 'Checkpoint')",
+            "snapshotNonce needs a checkpoint to go on from, with upgradeMode Checkpoint",
+            "snapshotNonce",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,5 +167,5 @@ class Workflow(Described):
         ),
     )
 
-    spec: WorkflowSpec = needed("What is run, on what, and how. It stays as it is, but for what is said to change.")
+    spec: RunSpec = needed("What is run, on what, and how. It stays as it is, but for what is said to change.")
     status: WorkflowStatus | None = told("How the run is doing; the operator writes it.")
