@@ -1,35 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One real cluster of two nodes for all tests, with the operator installed by helm."""
+"""One real cluster of two nodes for all tests, with the operator installed by helm. Tests that take a `lab` go on beside each other."""
 
 from __future__ import annotations
 
-import os
+import hashlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
-from tests.cluster import images
+from tests.cluster import machine
+from tests.cluster.beside import Act, Courses
+from tests.cluster.lab import Here, Lab
 from tests.cluster.nodes import Nodes
+from tests.cluster.registries import PRIVATE, Registries
+from tests.cluster.squares import SCIENCE
+from tests.images.engines.daemons import PASSWORD, USER
 from tests.kubernetes.cluster import ROOT
 
-SYSTEM, SCIENCE = "d4py-system", "science"
+SYSTEM = "d4py-system"
 CLAIMS = ("archive", "results")
+AT_ONCE = 8  # tests: their runs wait more than they work, but their commands and pods begin
 
 
-class Told(NamedTuple):
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Told]
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> None:
+    """Nodes are children of these tests, and one that was killed is begun anew."""
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +42,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def bare(folder: Path) -> Iterator[Nodes]:
-    """Two nodes with the images, the real MPI Operator, and nothing of d4py."""
-    archives = [images.operator(folder), images.flagship(folder)]
-    nodes = Nodes(folder / "cluster", images=archives)
+def registries(folder: Path) -> Iterator[Registries]:
+    """What the project's recipes make, in registries: it is made while the nodes begin."""
+    both = Registries(folder / "registries")
+    try:
+        yield both
+    finally:
+        both.end()
+
+
+@pytest.fixture(scope="session")
+def bare(folder: Path, registries: Registries) -> Iterator[Nodes]:
+    """Two nodes that pull from the registries, the real MPI Operator, and nothing of d4py."""
+    nodes = Nodes(folder / "cluster", registries=registries.servers)
     try:
         nodes.up()
         nodes.kubectl("apply", "--server-side", "-f", str(nodes.programs / "mpijobs.yaml"))
@@ -52,34 +62,27 @@ def bare(folder: Path) -> Iterator[Nodes]:
         established = ("wait", "--for=condition=Established", "crd/mpijobs.kubeflow.org")
         nodes.wait_for(lambda: nodes.call("kubectl", *established).returncode == 0, "MPIJobs to be served")
         nodes.kubectl("create", "namespace", "mpi-operator")
+        flags = ("-kubeConfig", str(nodes.kubeconfig), "-lock-namespace", "mpi-operator")
         qps = ("-kube-api-qps", "50", "-kube-api-burst", "100")
-        nodes.start(
-            "mpi-operator",
-            "mpi-operator",
-            "-kubeConfig",
-            str(nodes.kubeconfig),
-            "-lock-namespace",
-            "mpi-operator",
-            *qps,
-        )
+        apart = machine.network(1)  # it insists on a port that this machine may have given to another
+        nodes.start("mpi-operator", "mpi-operator", *flags, *qps, inside=apart)
         yield nodes
     finally:
         nodes.down()
 
 
 @pytest.fixture(scope="session")
-def cluster(bare: Nodes) -> Nodes:
+def cluster(bare: Nodes, registries: Registries) -> Nodes:
     """The same, with the chart installed, and a namespace in which people work, which takes restricted pods only."""
-    repository, _, tag = images.OPERATOR.rpartition(":")
-    values = f"image.repository={repository},image.tag={tag},image.pullPolicy=Never"
+    registries.filled()
     where = (f"--namespace={SYSTEM}", "--create-namespace")
-    ran = bare.call(
-        "helm", "install", "d4py", str(ROOT / "helm" / "d4py"), *where, "--set", values, "--wait", "--timeout=110s"
-    )
+    ran = bare.call("helm", "install", "d4py", str(ROOT / "helm" / "d4py"), *where, "--wait", "--timeout=110s")
     assert ran.returncode == 0, ran.stderr + bare.kubectl("describe", "pods", f"--namespace={SYSTEM}", check=False)
     bare.kubectl("create", "namespace", SCIENCE)
     for label in ("enforce", "warn"):
         bare.kubectl("label", "namespace", SCIENCE, f"pod-security.kubernetes.io/{label}=restricted")
+    login = (f"--docker-server={PRIVATE}", f"--docker-username={USER}", f"--docker-password={PASSWORD}")
+    bare.kubectl("create", "secret", "docker-registry", "login", *login, f"--namespace={SCIENCE}")
     return bare
 
 
@@ -104,6 +107,8 @@ def claims(cluster: Nodes, folder: Path, archive: Path) -> dict[str, Path]:
             {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": claim},
             namespace=SCIENCE,
         )
+    bound = ("--for=jsonpath={.status.phase}=Bound", f"--namespace={SCIENCE}", "--timeout=60s")
+    cluster.kubectl("wait", *bound, *(f"pvc/{name}" for name in places))
     return places
 
 
@@ -118,22 +123,72 @@ def archive(folder: Path) -> Path:
     return copied
 
 
+@pytest.fixture(scope="session")
+def labs(
+    cluster: Nodes, registries: Registries, claims: dict[str, Path], archive: Path, folder: Path
+) -> Callable[[str], Lab]:
+    """Makes labs by name."""
+    here = Here(archive, folder)
+
+    def make(name: str) -> Lab:
+        room = folder / "labs" / hashlib.sha256(name.encode()).hexdigest()[:12]
+        room.mkdir(parents=True)
+        return Lab(cluster=cluster, registries=registries, claims=claims, here=here, folder=room)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def courses(labs: Callable[[str], Lab], request: pytest.FixtureRequest) -> Iterator[Courses]:
+    """What the tests do that take a lab: all begun, the cases of a test one after another."""
+    chains: dict[str, list[tuple[str, Act]]] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and "lab" in item.fixturenames:
+            given = item.callspec.params if hasattr(item, "callspec") else {}
+            act = partial(_at_work, labs(item.nodeid), item.obj, given)
+            chains.setdefault(item.originalname, []).append((item.nodeid, act))
+    longest_first = sorted(chains.values(), key=len, reverse=True)
+    begun = Courses(longest_first, at_once=AT_ONCE)
+    try:
+        yield begun
+    finally:
+        begun.close()
+
+
+def _at_work(lab: Lab, test: Callable[..., None], given: Mapping[str, Any]) -> None:
+    try:
+        test(lab=lab, **given)
+    finally:
+        lab.leave()
+
+
 @pytest.fixture
-def call(cluster: Nodes) -> Call:
-    """Call d4py as someone with the cluster's kubeconfig does."""
-    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+def lab(courses: Courses) -> None:
+    """A lab of the test's own, in which it has begun already."""
 
-    def run(*words: str) -> Told:
-        command = [sys.executable, "-m", "d4py.cli.main", *words]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-        return Told(ran.returncode, ran.stdout, ran.stderr)
 
-    return run
+@pytest.fixture
+def alone(courses: Courses, labs: Callable[[str], Lab], request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab when nobody else is at the cluster."""
+    courses.over()
+    made = labs(request.node.nodeid)
+    yield made
+    made.leave()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Wait for a test that has begun already."""
+    if "lab" not in pyfuncitem.funcargs:
+        return None
+    begun = pyfuncitem.funcargs["courses"]
+    assert isinstance(begun, Courses)
+    begun.end(pyfuncitem.nodeid)
+    return True
 
 
 def flagship(**changes: Any) -> dict[str, Any]:
-    """Return workflows/ambient_noise/kubernetes.yaml with the image of these tests, and changes of its spec."""
+    """Return workflows/ambient_noise/kubernetes.yaml with changes of its spec."""
     workflow: dict[str, Any] = yaml.safe_load((ROOT / "workflows" / "ambient_noise" / "kubernetes.yaml").read_text())
-    changed = {"image": images.FLAGSHIP, "imagePullPolicy": "Never", **changes}
-    workflow["spec"] = {name: value for name, value in {**workflow["spec"], **changed}.items() if value is not None}
+    workflow["spec"] = {name: value for name, value in {**workflow["spec"], **changes}.items() if value is not None}
     return workflow

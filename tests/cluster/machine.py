@@ -33,10 +33,14 @@ def group(number: int) -> str:
     return f"d4py-k{number}"
 
 
+def network(number: int) -> tuple[str, ...]:
+    """Return the command that runs something in the network of a node."""
+    return ("nsenter", f"--net=/run/netns/{group(number)}")
+
+
 def apart(number: int) -> tuple[str, ...]:
     """Return the command that begins a node: with its network, and mounts and process numbers that end with the first process."""
-    network = ("nsenter", f"--net=/run/netns/{group(number)}")
-    return (*network, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
+    return (*network(number), "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 def inside(pid: int) -> tuple[str, ...]:
@@ -80,6 +84,16 @@ def make_cgroups(number: int) -> None:
         whole = CGROUPS / "cpuset" / file
         if whole.exists():
             (whole.parent / group(number) / file).write_text(whole.read_text())
+
+
+def signal(number: int, container: str, what: int) -> None:
+    """Send a signal to all processes of a container."""
+    files = CGROUPS.glob(f"*/{group(number)}/**/{container}/cgroup.procs")
+    pids = {int(pid) for file in files for pid in file.read_text().split()}
+    assert pids, f"{container} has no processes"
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 def clear() -> None:

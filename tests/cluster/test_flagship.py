@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.cluster.conftest import SCIENCE, Call, flagship
-from tests.cluster.nodes import Nodes
-from tests.kubernetes.cluster import ROOT
+from tests.blas import KERNELS
+from tests.cluster.conftest import flagship
+from tests.cluster.images import FLAGSHIP
+from tests.cluster.lab import Lab, files
+from tests.cluster.registries import PRIVATE, Registries
+from tests.cluster.squares import SCIENCE
 
 # Ranks of several pods share the run's folder.
 MPI = {"mapping": "mpi", "parallelism": None, "checkpoint": {"volume": {"claimName": "results", "path": "runs"}}}
@@ -20,43 +20,44 @@ BY_OPERATOR = {**MPI, "mpi": {"ranks": 2, "launcher": "MPIJob"}}
 NATIVE = {**MPI, "mpi": {"ranks": 2, "launcher": "Native"}}
 
 
-@pytest.fixture(scope="session")
-def stacks(archive: Path, folder: Path) -> dict[str, bytes]:
-    """The files of the stacks as `d4py run` makes them here."""
-    output = folder / "here"
-    words = [
-        "run",
-        str(ROOT / "workflows" / "ambient_noise"),
-        "--mapping=simple",
-        f"--set=data={archive}",
-        f"--set=output={output}",
-    ]
-    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-    subprocess.run([sys.executable, "-m", "d4py.cli.main", *words], check=True, env=environment, capture_output=True)
-    return files(output)
+def by_name(_: Registries) -> dict[str, Any]:
+    """The file as it is."""
+    return {}
 
 
-def files(output: Path) -> dict[str, bytes]:
-    """Return the arrays of a result by name."""
-    root = output / "stacks.zarr"
-    found = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    assert found
-    return {name: data for name, data in found.items() if "/c/" in f"/{name}/"}
+def by_digest(registries: Registries) -> dict[str, Any]:
+    return {"image": f"{FLAGSHIP.partition(':')[0]}@{registries.digest(FLAGSHIP)}"}
 
 
-@pytest.mark.parametrize(("name", "changes"), [("multi", {}), ("mpi", BY_OPERATOR), ("native", NATIVE)])
+def by_password(_: Registries) -> dict[str, Any]:
+    return {"image": f"{PRIVATE}/{FLAGSHIP}", "imagePullSecrets": [{"name": "login"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "pulled"),
+    [("multi", {}, by_name), ("mpi", BY_OPERATOR, by_digest), ("native", NATIVE, by_password)],
+)
 def test_the_flagship_succeeds_with_the_bits_of_a_run_here(
-    name: str, changes: dict[str, Any], cluster: Nodes, claims: dict[str, Path], stacks: dict[str, bytes], call: Call
+    name: str,
+    changes: dict[str, Any],
+    pulled: Callable[[Registries], dict[str, Any]],
+    lab: Lab,
 ) -> None:
-    workflow = flagship(**changes, args={"data": "/archive", "output": f"/results/{name}"})
+    cluster = lab.cluster
+    variables = [{"name": variable, "value": value} for variable, value in KERNELS.items()]
+    args = {"data": "/archive", "output": f"/results/{name}"}
+    workflow = flagship(**changes, **pulled(lab.registries), args=args, env=variables or None)
     workflow["metadata"]["name"] = name
     cluster.apply(workflow, namespace=SCIENCE)
 
-    waited = call("wait", f"kubernetes://{SCIENCE}/{name}", "--timeout", "200")
+    stacks = lab.here.stacks()
+    waited = lab.call("wait", f"kubernetes://{SCIENCE}/{name}", "--timeout", "200")
 
     assert waited.code == 0, (
         waited.out + waited.err + cluster.kubectl("describe", "workflows.d4py.dev", name, "-n", SCIENCE)
     )
-    assert files(claims["results"] / name) == stacks
+    assert files(lab.claims["results"] / name) == stacks
     shown = cluster.kubectl("get", "d4wf", name, "-n", SCIENCE).splitlines()[1].split()
     assert shown[:3] == [name, workflow["spec"]["mapping"], "Succeeded"]
+    ran = cluster.get("d4wf", name, namespace=SCIENCE)["status"]["image"]["resolvedDigest"]
+    assert ran.endswith(f"@{lab.registries.digest(FLAGSHIP)}"), "what was pushed is what ran"

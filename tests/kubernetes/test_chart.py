@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import d4py
 CHART = ROOT / "helm" / "d4py"
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 FOREIGN = {"PodMonitor", "ServiceMonitor"}  # of Prometheus' operator, whose schemas are not Kubernetes'
+OLDEST = "1.31"  # Kubernetes that has all that we use
 RECOMMENDED = {"name", "instance", "version", "part-of", "managed-by"}
 
 Objects = list[dict[str, Any]]
@@ -29,14 +31,19 @@ def helm(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([programs() / "helm", *words], capture_output=True, text=True, check=False)
 
 
-def render(*words: str, values: Path | None = None) -> Objects:
-    """Return what the chart makes of some values."""
-    files = [f"--values={values}"] if values else []
-    ran = helm(
-        "template", "d4py", str(CHART), "--namespace=system", "--include-crds", "--kube-version=1.34.4", *files, *words
-    )
+def render(*words: str, values: Path | None = None, **where: str) -> Objects:
+    """Return what the chart makes of some values. where: its release and namespace."""
+    given = [f"--values={values}"] if values else []
+    return [each for each in yaml.safe_load_all(rendered(*words, *given, **where)) if each]
+
+
+@cache
+def rendered(*words: str, release: str = "d4py", namespace: str = "system") -> str:
+    """Return it as helm prints it: several tests look at the same."""
+    where = (f"--namespace={namespace}", "--include-crds", "--kube-version=1.34.4")
+    ran = helm("template", release, str(CHART), *where, *words)
     assert ran.returncode == 0, ran.stderr
-    return [each for each in yaml.safe_load_all(ran.stdout) if each]
+    return ran.stdout
 
 
 def only(objects: Objects, kind: str, part: str = "") -> dict[str, Any]:
@@ -62,7 +69,8 @@ def test_kubernetes_takes_every_object_of(values: Path) -> None:
     assert objects
     for each in objects:
         if each["kind"] not in FOREIGN:
-            kubernetes_validate.validate(each, "1.34", strict=True)
+            for version in (OLDEST, "1.34"):
+                kubernetes_validate.validate(each, version, strict=True)
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -72,7 +80,12 @@ def test_every_object_has_the_recommended_labels_and_a_namespace_of_its_own_choi
             continue
         labels = each["metadata"]["labels"]
         assert {f"app.kubernetes.io/{label}" for label in RECOMMENDED} <= set(labels), each["metadata"]["name"]
-        assert each["kind"].startswith("Cluster") or each["metadata"]["namespace"] in ("system", "geology", "oceans")
+        assert each["kind"].startswith("Cluster") or each["metadata"]["namespace"] in (
+            "kube-system",
+            "system",
+            "geology",
+            "oceans",
+        )
 
 
 def test_the_operator_is_told_what_to_watch_and_may_touch_nothing_else() -> None:
@@ -82,7 +95,7 @@ def test_the_operator_is_told_what_to_watch_and_may_touch_nothing_else() -> None
     assert container["args"][-2:] == ["--namespace=geology", "--namespace=oceans"]
     assert "ClusterRole" not in kinds(objects)
     roles = {each["metadata"]["namespace"] for each in objects if each["kind"] == "Role"}
-    assert roles == {"system", "geology", "oceans"}
+    assert roles == {"geology", "oceans"}
 
 
 def test_without_namespaces_it_watches_all_of_them_by_a_role_of_the_cluster() -> None:
@@ -92,7 +105,44 @@ def test_without_namespaces_it_watches_all_of_them_by_a_role_of_the_cluster() ->
     assert [word for word in container["args"] if word.startswith("--namespace")] == []
     everywhere = only(objects, "ClusterRoleBinding")
     assert everywhere["subjects"] == [{"kind": "ServiceAccount", "name": "d4py", "namespace": "system"}]
-    assert [each["metadata"]["namespace"] for each in objects if each["kind"] == "Role"] == ["system"]
+    assert [each["metadata"]["namespace"] for each in objects if each["kind"] == "Role"] == ["kube-system"]
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        ([], {"kube-system"}),
+        (["--set=leaseNamespace=shared"], {"shared"}),
+        (["--set=watchNamespaces={geology,oceans}"], {"geology", "oceans"}),
+    ],
+)
+def test_releases_that_work_in_the_same_namespaces_have_the_same_leases(words: list[str], places: set[str]) -> None:
+    """So that one of them acts, wherever they are; and each may touch that lease and no other."""
+    for where in ("system", "elsewhere"):
+        objects = render(*words, namespace=where)
+        args = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+        told = [word for word in args if word.startswith("--lease")]
+        assert told == [f"--lease-namespace={place}" for place in places if place == "shared"]
+        roles = [each for each in objects if each["kind"] == "Role" and each["metadata"]["name"].endswith("-election")]
+        assert {each["metadata"]["namespace"] for each in roles} == places
+        for each in roles:
+            assert each["metadata"]["name"] == f"{where}-d4py-election"
+            granted = {(*rule.get("resourceNames", ["*"]), *rule["verbs"]) for rule in each["rules"]}
+            assert granted == {("d4py-operator", "get", "update"), ("*", "create")}
+
+
+def test_names_that_are_numbers_stay_words() -> None:
+    for each in render('--set-json=watchNamespaces=["77"]', release="123", namespace="2025"):
+        assert isinstance(each["metadata"].get("namespace", ""), str), each
+        assert all(isinstance(value, str) for value in each["metadata"].get("labels", {}).values()), each
+        kubernetes_validate.validate(each, "1.34", strict=True)
+
+
+def test_what_prometheus_looks_for_is_there() -> None:
+    objects = render("--set=metrics.serviceMonitor.enabled=true")
+
+    wanted = only(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= only(objects, "Service")["metadata"]["labels"].items()
 
 
 def test_no_role_of_the_operator_grants_everything() -> None:
@@ -126,6 +176,51 @@ def test_switches_that_are_off_leave_nothing_behind() -> None:
 
     assert not switched & kinds(render())
     assert switched <= kinds(render(values=CHART / "ci" / "production-values.yaml"))
+
+
+def test_what_is_said_of_the_operators_pod_is_said_by_its_deployment() -> None:
+    affinity: dict[str, Any] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    objects = render(f"--set-json=affinity={json.dumps(affinity)}", values=CHART / "ci" / "production-values.yaml")
+    given = yaml.safe_load((CHART / "ci" / "production-values.yaml").read_text())
+
+    pod = only(objects, "Deployment")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    placed = ("tolerations", "nodeSelector", "topologySpreadConstraints", "priorityClassName", "imagePullSecrets")
+    assert {name: pod["spec"].get(name) for name in placed} == {name: given[name] for name in placed}
+    assert pod["spec"]["affinity"] == affinity
+    assert given["podLabels"].items() <= pod["metadata"]["labels"].items()
+    assert pod["metadata"]["annotations"] == given["podAnnotations"]
+    assert [each["name"] for each in container["env"]] == ["PYTHONDONTWRITEBYTECODE"]
+    assert given["extraEnv"][0] in container["env"]
+    assert container["imagePullPolicy"] == given["image"]["pullPolicy"]
+    assert container["resources"] == yaml.safe_load((CHART / "values.yaml").read_text())["resources"]
+    selected = only(objects, "Deployment")["spec"]["selector"]["matchLabels"]
+    assert selected.items() <= pod["metadata"]["labels"].items()
+
+
+def test_nothing_is_said_of_the_operators_pod_that_nobody_asked_for() -> None:
+    pod = only(render(), "Deployment")["spec"]["template"]
+
+    asked = {"tolerations", "affinity", "nodeSelector", "topologySpreadConstraints", "priorityClassName"}
+    assert not (asked | {"imagePullSecrets"}) & set(pod["spec"])
+    assert "annotations" not in pod["metadata"]
+
+
+@pytest.mark.parametrize("version", ["1.28.15", "1.30.14", "1.30.14-gke.1"])
+def test_an_older_kubernetes_is_told_at_once(version: str) -> None:
+    """Up to 1.30 a Job had no successPolicy unless somebody switched it on: workers of the mapping mpi would serve for ever."""
+    refused = helm("template", "d4py", str(CHART), f"--kube-version={version}")
+
+    assert refused.returncode == 1
+    assert (
+        f"chart requires kubeVersion: >={OLDEST}.0-0 which is incompatible with Kubernetes v{version.partition('-')[0]}"
+        in refused.stderr
+    )
+
+
+@pytest.mark.parametrize("version", [f"{OLDEST}.0", f"{OLDEST}.0-gke.1", "1.34.4+k3s1"])
+def test_kubernetes_of_vendors_are_taken_as_what_they_are(version: str) -> None:
+    assert helm("template", "d4py", str(CHART), f"--kube-version={version}").returncode == 0
 
 
 def test_a_digest_goes_before_a_tag() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +82,33 @@ def tell(cluster: Cluster, run: str, **status: Any) -> None:
     cluster.kubectl("patch", "workflows.d4py.dev", name, f"--namespace={namespace}", *words)
 
 
+def begun(here: Path, served: Cluster, *words: str) -> subprocess.Popen[str]:
+    """Begin a command that takes its time."""
+    command = [sys.executable, "-m", "d4py.cli.main", *words]
+    variables = {**os.environ, "KUBECONFIG": str(served.kubeconfig)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=here, env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unpulled(
+    served: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A run whose image is not there, and two who wait for it from the beginning: they say so after a while only."""
+    here = tmp_path_factory.mktemp("unpulled")
+    (here / "shout.py").write_text(WORKFLOW.replace("from words import WORDS", "WORDS = 'one'"))
+    served.kubectl("create", "namespace", "unpulled")
+    words = ("submit", "shout.py", "--kubernetes", "--namespace", "unpulled", "--image", "nobody/has:this")
+    run = caller(here, KUBECONFIG=str(served.kubeconfig))(*words).out.strip()
+    message = "pod x-1-y: ErrImagePull: docker.io/nobody/has:this: not found"
+    tell(served, run, phase="Starting", reason="ImagePull", message=message)
+    waiting = [begun(here, served, *command) for command in (["wait", run], ["logs", "-f", run])]
+    yield run, waiting
+    for each in waiting:
+        each.kill()
+        each.communicate()
+
+
 def test_a_small_workflow_travels_with_the_modules_that_it_imports(call: Call, served: Cluster, namespace: str) -> None:
     sent = call(
         "submit",
@@ -142,6 +169,8 @@ def test_a_dry_run_prints_what_kubectl_would_apply_and_asks_no_cluster(
 
 
 def test_a_run_is_listed_told_of_awaited_and_cancelled(call: Call, served: Cluster, namespace: str) -> None:
+    none = call("list", "--kubernetes", "--namespace", namespace).out
+    assert none == "No runs yet. Start one: d4py submit WORKFLOW --kubernetes\n"
     run = call("submit", "shout.py", "--kubernetes", "--namespace", namespace).out.strip()
     assert call("status", run).out.count("not seen by an operator yet") == 1
 
@@ -172,20 +201,45 @@ def test_a_run_is_suspended_and_goes_on(call: Call, served: Cluster, namespace: 
     assert (again.code, again.err.count("\n")) == (2, 1)
 
 
+def test_a_run_is_asked_for_a_checkpoint(call: Call, served: Cluster, here: Path, namespace: str) -> None:
+    words = ("submit", "shout.py", "--kubernetes", "--namespace", namespace)
+    bare = call(*words).out.strip()
+    refused = call("snapshot", bare)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "snapshotNonce needs a checkpoint to go on from" in refused.err
+
+    (here / "kept.yaml").write_text("checkpoint: {volume: {claimName: kept}}\n")
+    run = call(*words, "--values", "kept.yaml").out.strip()
+    name = run.rpartition("/")[2]
+    tell(served, run, phase="Running", attempts=1)
+    asked = call("snapshot", run, "--timeout", "1")
+    assert (asked.code, "asked for a checkpoint" in asked.err) == (0, True)
+
+    nonce = served.get("workflows.d4py.dev", name, namespace=namespace)["spec"]["snapshotNonce"]
+    tell(served, run, phase="Succeeded", completionTime="2026-05-01T12:00:00Z", snapshotNonce=nonce)
+    over = call("snapshot", run)
+    assert (over.code, over.err.count("\n")) == (2, 1)
+    assert "makes no checkpoint: it is done" in over.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--mapping", "mpi"], "needs a number of ranks. Give -n."),
         (["--checkpoint", "5"], "--checkpoint is not for Kubernetes. Give checkpoint.volume.claimName"),
+        (["--resource", "loud.memory=2G"], "--resource loud.memory is not for Kubernetes. Give resources.worker"),
         (["--nodes", "2"], "--nodes means nothing here. Leave it out: --kubernetes was given."),
         (["--run-id", "Capital"], "'Capital' is no name for a run on Kubernetes."),
         (["--values", "nowhere.yaml"], "'nowhere.yaml' cannot be read: No such file or directory."),
         (["--values", "shout.py"], "is no YAML: "),
         (["--namespace", "nowhere-at-all"], 'namespaces "nowhere-at-all" not found'),
         (["--set", "m=2"], "No PE has a parameter 'm'"),
+        (["--mapping", "mpi", "--values", "number.yaml"], 'refuses: spec.mpi: must be of type object: "integer".'),
     ],
 )
-def test_bad_input_is_told_in_one_line(words: list[str], told: str, call: Call) -> None:
+def test_bad_input_is_told_in_one_line(words: list[str], told: str, call: Call, here: Path) -> None:
+    (here / "number.yaml").write_text("mpi: 3\n")
+
     refused = call("submit", "shout.py", "--kubernetes", *words)
 
     assert refused.code == 2, refused
@@ -193,15 +247,23 @@ def test_bad_input_is_told_in_one_line(words: list[str], told: str, call: Call) 
     assert told in refused.err
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ("runPolicy: {backoffLimit: many}", "spec.runPolicy.backoffLimit"),
+        ("runPolicy: {backofLimit: 3}", 'refuses: unknown field "spec.runPolicy.backofLimit". kubectl explain d4wf'),
+        ("kind: Workflow", 'refuses: unknown field "spec.kind". kubectl explain d4wf.spec'),
+    ],
+)
 def test_what_the_cluster_refuses_leaves_nothing_behind(
-    call: Call, here: Path, served: Cluster, namespace: str
+    values: str, told: str, call: Call, here: Path, served: Cluster, namespace: str
 ) -> None:
-    (here / "bad.yaml").write_text("runPolicy: {backoffLimit: many}\n")
+    (here / "bad.yaml").write_text(values)
 
     refused = call("submit", "shout.py", "--kubernetes", "--namespace", namespace, "--values", "bad.yaml")
 
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert "spec.runPolicy.backoffLimit" in refused.err
+    assert told in refused.err
     names = [each["metadata"]["name"] for each in served.get("configmaps", namespace=namespace)["items"]]
     assert names == ["kube-root-ca.crt"]
 
@@ -229,6 +291,13 @@ def test_no_cluster_is_told_in_one_line(here: Path) -> None:
     assert (nothing.code, nothing.err.count("\n")) == (2, 1)
     assert "There is no cluster to ask" in nothing.err
 
+    (here / "broken").write_text("a: [b\n")
+    (here / "words").write_text("hello\n")
+    for path in (here, here / "broken", here / "words"):
+        broken = caller(here, KUBECONFIG=str(path))("list", "--kubernetes")
+        assert (broken.code, broken.err.count("\n")) == (2, 1), broken.err
+        assert "There is no cluster to ask: the kubeconfig cannot be read: " in broken.err
+
     gone = {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}
     context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
     config = {
@@ -242,6 +311,79 @@ def test_no_cluster_is_told_in_one_line(here: Path) -> None:
     silent = caller(here, KUBECONFIG=str(here / "config"))("list", "--kubernetes")
     assert (silent.code, silent.err.count("\n")) == (2, 1)
     assert "The cluster at http://127.0.0.1:1 does not answer" in silent.err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"current-context": "gone"}, "There is no cluster to ask: "),
+        ({"users": [{"name": "me", "user": {"token": "of nobody"}}]}, "Log in again."),
+    ],
+)
+def test_a_context_that_is_wrong_is_told_in_one_line(
+    change: dict[str, Any], says: str, here: Path, served: Cluster
+) -> None:
+    config = json.loads(served.kubeconfig.read_text())
+    (here / "config").write_text(json.dumps({**config, **change}))
+
+    refused = caller(here, KUBECONFIG=str(here / "config"))("submit", "shout.py", "--kubernetes")
+
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert says in refused.err
+
+
+def test_who_waits_for_an_image_that_is_not_there_is_told_in_one_line(
+    unpulled: tuple[str, list[subprocess.Popen[str]]], call: Call
+) -> None:
+    """The run is left as it is: it begins once the image is there."""
+    run, waiting = unpulled
+
+    told = [each.communicate(timeout=60)[1] for each in waiting]
+
+    for each, line in zip(waiting, told, strict=True):
+        assert (each.returncode, line.count("\n")) == (2, 1)
+        assert f"The image 'nobody/has:this' of the run '{run}' cannot be pulled: " in line
+        assert "not found. Push it, or name another with --image." in line
+    assert call("status", run).code == 0
+
+
+def test_who_waits_for_room_is_told_so_once_and_goes_on_waiting(
+    call: Call, here: Path, served: Cluster, namespace: str
+) -> None:
+    """A scheduler that finds no node says so in the pod; the operator writes it into the status."""
+    words = ["shout.py", "--kubernetes", "--namespace", namespace, "--run-id"]
+    assert call("submit", *words, "large").code == 0
+    run = f"kubernetes://{namespace}/large"
+    commands = {
+        run: ["wait", run],
+        f"{run} ": ["logs", "-f", run],
+        f"{run}-2": ["submit", "--wait", *words, "large-2"],
+        f"{run}-3": ["submit", "--follow", *words, "large-3"],
+    }
+    message = "pod x-1-y: 0/2 nodes are available: 2 Insufficient cpu."
+    waiting = {name: begun(here, served, *command) for name, command in commands.items()}
+    runs = sorted({name.strip() for name in commands})
+    try:
+        path = f"/apis/d4py.dev/v1alpha1/namespaces/{namespace}/workflows"
+        served.wait_for(lambda: len(served.ask(path)["items"]) == len(runs), "all of them", pause=0.3)
+        for each in runs:
+            tell(served, each, phase="Starting", reason="Unschedulable", message=message)
+        lines = {name: each.stderr.readline() for name, each in waiting.items() if each.stderr}
+        for each in runs:
+            tell(served, each, phase="Starting", reason="Unschedulable", message=message.replace("2", "3"))
+        for each in runs:
+            tell(served, each, phase="Succeeded", reason="Done", message="the run is done")
+        more = {name: each.communicate(timeout=60)[1] for name, each in waiting.items()}
+    finally:
+        for process in waiting.values():
+            process.kill()
+
+    for name, process in waiting.items():
+        assert lines[name] == (
+            f"d4py: The run '{name.strip()}' waits: no node has room for it: {message} "
+            "It begins by itself when one has; else ask for less: resources.worker in --values, fewer processes.\n"
+        )
+        assert (process.returncode, more[name].replace("Nothing was logged.\n", "")) == (0, "")
 
 
 def test_a_cluster_without_our_resources_is_told_how_to_get_them(here: Path, served: Cluster) -> None:

@@ -7,10 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import StateError
+from d4py.runs.state import Status
 from d4py.runs.submission import submission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from d4py.runs import Folder, State
     from d4py.runs.sweep import Sweep
@@ -38,6 +39,45 @@ def look_at(folder: Folder) -> Callable[[], State]:
         return folder.state
     look: Callable[[], State] = room.Watcher(folder).state
     return look
+
+
+def look_at_each(folders: Sequence[Folder], *, sure: bool = False) -> list[State]:
+    """Return the states of runs and of whole sweeps, wherever they are. Each target is asked once for all of its own.
+
+    sure: to raise what a target says where it cannot be asked, instead of telling what the folders say.
+    """
+    rooms = [target_of(folder) for folder in folders]
+    asked = {
+        room: iter(
+            room.Watcher(*(folder for folder, its in zip(folders, rooms, strict=True) if its is room), sure=sure).each()
+        )
+        for room in set(rooms) - {None}
+    }
+    return [folder.state() if room is None else next(asked[room]) for folder, room in zip(folders, rooms, strict=True)]
+
+
+def going_on(folders: Sequence[Folder]) -> list[Folder]:
+    """Return those runs and sweeps that go on, or that something waits to go on with. What cannot be read does not.
+
+    Raises UsageError where a target cannot be asked: then nobody knows.
+    """
+    known = [folder for folder in folders if _status(folder) is not None]
+    states = zip(known, look_at_each(known, sure=True), strict=True)
+    on = {folder for folder, state in states if not state.status.over}
+    rest = [folder for folder in known if folder not in on and _status(folder) is not Status.DONE]
+    rooms = [target_of(folder) for folder in rest]
+    for room in set(rooms) - {None}:
+        on.update(room.held([folder for folder, its in zip(rest, rooms, strict=True) if its is room]))
+    return [folder for folder in folders if folder in on]
+
+
+def _status(folder: Folder) -> Status | None:
+    """Return what a folder says; None where it is damaged."""
+    try:
+        submission(folder.path)
+        return folder.state().status
+    except StateError:
+        return None
 
 
 def look_at_all(sweep: Sweep) -> list[State]:

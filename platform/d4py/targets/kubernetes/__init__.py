@@ -3,8 +3,9 @@
 
 from d4py.targets.kubernetes.client import Cluster
 from d4py.targets.kubernetes.manifest import Order, manifests
-from d4py.targets.kubernetes.outputs import lines
+from d4py.targets.kubernetes.outputs import Outputs
+from d4py.targets.kubernetes.patience import Patience
 from d4py.targets.kubernetes.run import Run, find, runs
 from d4py.targets.kubernetes.submit import submit
 
-__all__ = ["Cluster", "Order", "Run", "find", "lines", "manifests", "runs", "submit"]
+__all__ = ["Cluster", "Order", "Outputs", "Patience", "Run", "find", "manifests", "runs", "submit"]

@@ -28,16 +28,18 @@ class Order:
 
     name: str
     namespace: str | None  # None: the one that whoever sends it is in
-    mapping: str
+    mapping: str | None  # None: its template says it
     title: str  # of the workflow, for people
     files: Mapping[str, str] = field(default_factory=dict)  # of a small workflow; none: it is in the image
     module: str | None = None  # or a path, in the image
     variable: str | None = None  # that holds the graph
     image: str | None = None
     processes: int | None = None
+    per_pe: Mapping[str, int] = field(default_factory=dict)  # instances of PEs
     parameters: Mapping[str, str] = field(default_factory=dict)
     iterations: int | None = None
     data: Mapping[str, Any] | None = None
+    address: str | None = None  # of data
     more: Mapping[str, Any] = field(default_factory=dict)  # fields of the spec, laid over
 
 
@@ -62,17 +64,25 @@ def _spec(order: Order) -> Object:
     graph: Object = {"configMapRef": {"name": order.name}} if order.files else {"module": order.module}
     if order.variable:
         graph["object"] = order.variable
-    spec: Object = {"graph": graph, "image": order.image or RUNTIME, "mapping": order.mapping}
+    spec: Object = {"graph": graph}
+    image = order.image or (None if "templateRef" in order.more else RUNTIME)
+    spec |= {name: value for name, value in (("image", image), ("mapping", order.mapping)) if value}
     if order.parameters:
         spec["args"] = dict(order.parameters)
-    if order.data is not None:
+    if order.address is not None:
+        spec["inputs"] = {"uri": order.address}
+    elif order.data is not None:
         spec["inputs"] = {"inline": json.dumps(order.data)}
     elif order.iterations is not None:
         spec["inputs"] = {"iterations": order.iterations}
     if order.mapping == "mpi" and order.processes:
         spec["mpi"] = {"ranks": order.processes}
+        if "checkpoint" not in order.more:  # without a folder that pods share they are in one pod
+            spec["mpi"]["slotsPerWorker"] = order.processes
     elif order.processes:
         spec["parallelism"] = {"processes": order.processes}
+    if order.per_pe:
+        spec.setdefault("parallelism", {})["perPE"] = dict(order.per_pe)
     return spec
 
 

@@ -1,99 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outputs of a run, read from their claim by a pod that lives as long as it takes."""
+"""The outputs of a run: its pod has written them to a claim, as lines with arrays beside them, and a pod of ours reads them there."""
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import contextmanager
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import StateError
-from d4py.targets.kubernetes.manifest import LABELS, RUNTIME
+from d4py.runs import Status
+from d4py.runs.arrays import Stored, filled
+from d4py.runs.outputs import Output
+from d4py.targets.kubernetes.reader import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from d4py.targets.kubernetes.reader import Reader
     from d4py.targets.kubernetes.run import Run
 
-_PLACE = "/outputs"
-_PATIENCE = 120.0  # seconds for the pod to be placed and begun
-_LOOK = 0.3
-_POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
-_CONTAINER = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
+class Outputs:
+    """What a run has given back. Iterating reads it from the cluster; of all of it one line is held, and arrays are on disk."""
 
-def lines(run: Run) -> Iterator[str]:
-    """Yield the outputs of a run, each a JSON object. Raises StateError where it keeps none."""
-    workflow = run.look()
-    address = (workflow.get("status") or {}).get("outputs") or ""
-    scheme, _, rest = address.partition("://")
-    claim, _, path = rest.partition("/")
-    if scheme != "pvc":
-        raise StateError(
-            f"The run {run.id!r} keeps its outputs {f'in {address}' if address else 'nowhere'}.",
-            hint="Submit it with outputs.volume.claimName in --values FILE.",
-        )
-    with _reader(run, reader(workflow, claim, path)) as pod:
-        yield from run.cluster.log(pod, follow=True)
-        _check(run, pod)
+    def __init__(self, run: Run) -> None:
+        """Find out where it keeps them. Raises StateError where that is nowhere, or where there are none yet."""
+        self._run, self._workflow = run, run.look()
+        address: str = (self._workflow.get("status") or {}).get("outputs") or ""
+        scheme, _, rest = address.partition("://")
+        self._claim, _, self._path = rest.partition("/")
+        if scheme != "pvc":
+            raise StateError(
+                f"The run {run.id!r} keeps its outputs {f'in {address}' if address else 'nowhere'}.",
+                hint="Submit it with outputs.volume.claimName in --values FILE.",
+            )
+        status = run.state().status
+        if status is not Status.DONE:
+            raise StateError(
+                f"The run {run.id!r} is {status.value}; its outputs are written when it is done.",
+                hint=f"See d4py status {run.id}." if status.over else f"Wait for it: d4py wait {run.id}.",
+            )
 
+    def __iter__(self) -> Iterator[Output]:
+        with ExitStack() as stack:
+            pod = stack.enter_context(reader(self._run.cluster, self._workflow, self._claim))
+            stored: Stored | None = None
 
-def reader(workflow: dict[str, Any], claim: str, path: str) -> dict[str, Any]:
-    """Return a pod that prints a file of a claim. Pure."""
-    name = f"{workflow['metadata']['name']}-outputs-{os.urandom(3).hex()}"
-    spec = workflow["spec"]
-    container = {
-        "name": "reader",
-        "image": spec.get("image") or RUNTIME,
-        **({"imagePullPolicy": spec["imagePullPolicy"]} if "imagePullPolicy" in spec else {}),
-        "command": ["sh", "-c", 'exec cat "$0" 2>/dev/null', f"{_PLACE}/{path}"],
-        "securityContext": _CONTAINER,
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-        "volumeMounts": [{"name": "outputs", "mountPath": _PLACE, "readOnly": True}],
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": dict(LABELS)},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "activeDeadlineSeconds": 3600,
-            "securityContext": _POD,
-            **({"imagePullSecrets": spec["imagePullSecrets"]} if "imagePullSecrets" in spec else {}),
-            "containers": [container],
-            "volumes": [{"name": "outputs", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}],
-        },
-    }
+            def array(name: str) -> Any:
+                nonlocal stored
+                if stored is None:
+                    stored = Stored(self._fetched(pod, stack))
+                    stack.callback(stored.close)
+                return stored(name)
 
+            for line in self._lines(pod):
+                entry = json.loads(line)
+                yield Output(entry["pe"], entry["output"], filled(entry["value"], array))
 
-@contextmanager
-def _reader(run: Run, pod: dict[str, Any]) -> Iterator[str]:
-    """Have a pod while it is needed, from when it has begun."""
-    name = pod["metadata"]["name"]
-    run.cluster.create_pod(pod)
-    try:
-        until = time.monotonic() + _PATIENCE
-        while run.cluster.pod(name)["status"].get("phase", "Pending") == "Pending":
-            if time.monotonic() > until:
-                raise StateError(
-                    f"The pod {name!r} that is to read the outputs does not begin.",
-                    hint=f"kubectl --namespace {run.cluster.namespace} get events says why.",
-                )
-            time.sleep(_LOOK)
-        yield name
-    finally:
-        run.cluster.delete_pod(name)
+    def _lines(self, pod: Reader) -> Iterator[bytes]:
+        rest: list[bytes] = []
+        for block in pod.read(self._path):
+            first, *more = block.split(b"\n")
+            rest.append(first)
+            for begun in more:
+                yield b"".join(rest)
+                rest = [begun]
 
-
-def _check(run: Run, name: str) -> None:
-    """Raise StateError where the file could not be read."""
-    until = time.monotonic() + _PATIENCE
-    while (phase := run.cluster.pod(name)["status"]["phase"]) == "Running" and time.monotonic() < until:
-        time.sleep(_LOOK)
-    if phase != "Succeeded":
-        raise StateError(
-            f"The outputs of {run.id!r} cannot be read.", hint="They are there once the run has committed some."
-        )
+    def _fetched(self, pod: Reader, stack: ExitStack) -> Path:
+        """Return a copy of the arrays, which is there as long as the pod."""
+        file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="d4py-", suffix=".npz"))
+        for block in pod.read(str(PurePosixPath(self._path).with_suffix(".npz"))):
+            file.write(block)
+        file.flush()
+        return Path(file.name)

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import StateError, UnknownRun, UsageError
-from d4py.targets.kubernetes.client import Cluster
+from d4py.runs import new_id
+from d4py.targets.kubernetes.client import Cluster, Unreachable
+from d4py.targets.kubernetes.following import AWAY, followed
 from d4py.targets.kubernetes.status import SCHEME, run_id, state_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from d4py.runs import State
+    from d4py.targets.kubernetes.patience import Patience
 
+_LAST_WORD = '{"d4py": 1, "run": '  # of ranks to what started them, which tells their pod
 _LOOK = 1.0  # seconds between two questions to the cluster
 
 
@@ -36,6 +41,21 @@ class Run:
         if not self._known or time.monotonic() - self._asked > _LOOK:
             self.look()
         return state_of(self._known)
+
+    def awaited(self, patience: Patience) -> State:
+        """Return its state, for one who waits for it, and whom a cluster may leave for a while. Raises UsageError where that is in vain."""
+        try:
+            state = self.state()
+        except Unreachable:
+            if not self._known or time.monotonic() - self._asked > AWAY:
+                raise
+            return state_of(self._known)
+        except UnknownRun:
+            if not self._known:
+                raise
+            raise UnknownRun(f"The run {self.id!r} is not there any more: its workflow was deleted.") from None
+        patience.look(self._known)
+        return state
 
     def told(self) -> str:
         """Return what there is to say beside its state."""
@@ -71,20 +91,50 @@ class Run:
             raise StateError(f"The run {self.id!r} is {state.status.value}, not suspended.", hint=hint)
         self._suspended(False)
 
+    def snapshot(self) -> None:
+        """Ask for a checkpoint now. Raises UsageError where the workflow has nowhere to keep one."""
+        self._known = self.cluster.patch(self.name, {"spec": {"snapshotNonce": new_id()}})
+
+    @property
+    def plan(self) -> dict[str, int]:
+        """How many instances PEs have, by their names; nothing where that is not known."""
+        told: dict[str, int] = ((self._known or self.look()).get("status") or {}).get("plan") or {}
+        return told
+
+    @property
+    def continues(self) -> bool:
+        """Whether a new attempt goes on from a checkpoint."""
+        conditions = (self._known.get("status") or {}).get("conditions") or ()
+        return any((each["type"], each["status"]) == ("CheckpointReady", "True") for each in conditions)
+
+    def pods_gone(self) -> bool:
+        """Whether it had a pod that has printed something, and has none any more."""
+        attempt = (self._known.get("status") or {}).get("lastAttempt") or {}
+        return bool(attempt.get("logsRef")) and not self._drivers()
+
+    @property
+    def snapshotted(self) -> bool:
+        """Whether what was asked for was acted on."""
+        given, status = self._known["spec"], self._known.get("status") or {}
+        return bool(given.get("snapshotNonce") == status.get("snapshotNonce"))
+
     def _suspended(self, wanted: bool) -> None:
         self._known = self.cluster.patch(self.name, {"spec": {"runPolicy": {"suspend": wanted}}})
 
-    def lines(self, *, follow: bool = False, last: int | None = None) -> Iterator[str]:
-        """Yield what the newest attempt has printed. follow: and those after it, until the run is over."""
+    def lines(self, *, follow: Patience | None = None, last: int | None = None) -> Iterator[str]:
+        """Yield what the newest attempt has printed. follow: and those after it, with so much patience, until the run is over."""
         read: set[str] = set()
         while True:
-            over = state_of(self.look()).status.over
-            drivers = [pod for pod in self._drivers() if pod["status"].get("phase") != "Pending"]
+            over = (state_of(self.look()) if follow is None else self.awaited(follow)).status.over
+            drivers: list[dict[str, Any]] = []
+            with suppress(*([] if follow is None else [Unreachable])):
+                drivers = [pod for pod in self._drivers() if pod["status"].get("phase") != "Pending"]
             fresh = [pod["metadata"]["name"] for pod in drivers if pod["metadata"]["name"] not in read][-1:]
             for name in fresh:
                 read.update(pod["metadata"]["name"] for pod in drivers)
-                yield from self.cluster.log(name, follow=follow, last=last)
-            if not follow or (over and not fresh):
+                said = self.cluster.log(name, last=last) if follow is None else followed(self.cluster, name, last)
+                yield from (line for line in said if not line.startswith(_LAST_WORD))
+            if follow is None or (over and not fresh):
                 return
             if not fresh:
                 time.sleep(_LOOK)

@@ -59,7 +59,7 @@ def told(workflow: Object) -> str:
     words = [status.get("phase") or "not seen by an operator yet"]
     if status.get("attempts", 0) > 1:
         words.append(f"attempt {status['attempts']}")
-    if status.get("ready"):
+    if status.get("ready") and state_of(workflow).status in (Status.STARTING, Status.RUNNING):
         words.append(f"{status['ready']} pods ready")
     if status.get("items"):
         words.append(f"{status['items'].get('read', 0):,} items read")
@@ -77,6 +77,9 @@ def _exit_code(what: Status, attempt: Object) -> int | None:
 
 
 def _why(status: Object) -> str:
+    """Return what is wrong, or not yet so; nothing where all is as it was asked for."""
+    if status.get("reason") == "AsAsked":
+        return ""
     reason, message = status.get("reason") or "", status.get("message") or ""
     return f"{reason}: {message}" if reason and message else reason or message
 
