@@ -22,6 +22,7 @@ import d4py
 from d4py.engine.cell import CellMachine
 from d4py.engine.outlet import WINDOW_BYTES
 from d4py.graph.load import find, load
+from d4py.mappings.ends import ends
 from d4py.mappings.multi.descriptors import needed_for
 from d4py.plan import Plan, layout
 
@@ -61,9 +62,9 @@ def figures(name: str, graph: d4py.WorkflowGraph, processes: int) -> tuple[str, 
         try:
             plan = layout(graph, processes)
         except d4py.D4pyError as error:
-            return (name, f"{processes:,}", str(error).splitlines()[0], *[""] * 6)
+            return (name, f"{processes:,}", str(error).splitlines()[0], *[""] * 7)
         times.append(time.perf_counter() - began)
-    channels, state = widest(plan)
+    channels, state, known = widest(plan)
     return (
         name,
         f"{processes:,}",
@@ -73,24 +74,28 @@ def figures(name: str, graph: d4py.WorkflowGraph, processes: int) -> tuple[str, 
         f"{len(plan.channels):,}",
         f"{channels:,}",
         f"{state / 1e3:,.0f}",
+        f"{known / 1e3:,.0f}",
         f"{channels * WINDOW_BYTES / 1e9:.2f}",
     )
 
 
-def widest(plan: Plan) -> tuple[int, int]:
-    """Return the most channels that a cell has, and the bytes that its ends of them take."""
-    index = max((cell.index for cell in plan.cells), key=lambda index: ends(plan, index))
+def widest(plan: Plan) -> tuple[int, int, int]:
+    """Return the most channels that a cell has, the bytes that its ends of them take, and those of what its process knows of them."""
+    index = max((cell.index for cell in plan.cells), key=lambda index: degree(plan, index))
     reads = [channel.index for channel in plan.channels_to(index)]
     writes = [channel.index for channel in plan.channels_from(index)]
     tracemalloc.start()
     cell = CellMachine(reads, writes, generation=1)
-    size, _ = tracemalloc.get_traced_memory()
+    state, _ = tracemalloc.get_traced_memory()
+    readers, writers = ends(plan, plan.cells[index].process)
+    both, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(cell.inlets) == len(reads)
-    return len(reads) + len(writes), size
+    assert readers.keys() == writers.keys()
+    return len(reads) + len(writes), state, both - state
 
 
-def ends(plan: Plan, index: int) -> int:
+def degree(plan: Plan, index: int) -> int:
     """Return how many channels a cell has: without making them, for all cells are asked."""
     return sum(plan.channels.degree(rank) for rank in plan.cells[index].instances)
 
@@ -111,6 +116,7 @@ def main() -> None:
         "channels",
         "most of one cell",
         "kB of their state",
+        "kB of who is at their ends",
         "GB in flight at most",
     )
     rows = [figures(name, graph, processes) for name, graph in graphs().items() for processes in PROCESSES]

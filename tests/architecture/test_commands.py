@@ -27,7 +27,7 @@ def test_every_script_that_a_command_starts_is_there(root: Path) -> None:
 
 
 def test_every_folder_of_tests_is_a_suite(root: Path) -> None:
-    named = re.findall(r'Suite\(name="([\w-]+)"', (root / "scripts" / "suites.py").read_text())
+    named = re.findall(r'Suite\(\s*name="([\w-]+)"', (root / "scripts" / "suites.py").read_text())
     suites = {name.replace("-", "_") for name in named}
     folders = {path.relative_to(root / "tests").parts[0] for path in (root / "tests").rglob("test_*.py")}
 

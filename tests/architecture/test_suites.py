@@ -65,15 +65,16 @@ def test_every_suite_runs_and_the_last_line_sums_up(
     assert told[-1] == "total: 1 passed, 4 failed"
 
 
+@pytest.mark.parametrize(("budget", "workers"), [(5, 0), (12, 2)])
 def test_a_suite_that_hangs_is_ended_with_its_stacks(
-    suites: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    budget: int, workers: int, suites: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, "hang", HANG)
 
-    outcome = suites.run(suites.Suite(name="hang", budget=3, test=20), [])
+    outcome = suites.run(suites.Suite(name="hang", budget=budget, test=20, workers=workers), [])
 
     assert not outcome.green
-    assert outcome.trouble.startswith("not done in 3 s")
+    assert outcome.trouble.startswith(f"not done in {budget} s")
     assert "in test_it" in capfd.readouterr().err
 
 
@@ -143,6 +144,32 @@ def test_what_long_suites_came_to_is_a_report(suites: Any, tmp_path: Path, monke
     report = (tmp_path / "long.md").read_text()
     assert "| long | 1 | 1 |" in report
     assert report.endswith("\n## Ways\n\n| | one |\n| --- | --- |\n| row | 8 ranks |\n| bad | **fails** (1 rank) |\n")
+
+
+def test_a_suite_with_a_page_of_its_own_writes_it_when_it_is_run_whole(
+    suites: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(suite: Any, *_: Any) -> Any:
+        return suites.Outcome(suite=suite, passed=1, cells=[("Ways", "row", suite.name, "8 ranks")])
+
+    known = tuple(suites.Suite(name=name, budget=30, test=20, long=True) for name in ("paged", "other"))
+    monkeypatch.setattr(suites, "SUITES", known)
+    monkeypatch.setattr(suites, "run", run)
+    long = importlib.import_module("long")
+    monkeypatch.setattr(long, "TABLE", tmp_path / "long.md")
+    monkeypatch.setattr(long, "PAGES", {"paged": long.Page("own.md", "Many", "It has figures.")})
+    own, table = tmp_path / "own.md", tmp_path / "long.md"
+
+    for part in (["other", "--"], ["paged", "--", "-k", "row"], ["paged", "other"]):
+        assert (long.main(part), own.exists(), table.exists()) == (0, False, False)
+    assert (long.main(["paged", "--"]), table.exists()) == (0, False)
+    assert own.read_text().startswith("# Many\n\nMade by `make test-long SUITE=paged`. It has figures.\n")
+    assert own.read_text().endswith("\n## Ways\n\n| | paged |\n| --- | --- |\n| row | 8 ranks |\n")
+
+    own.unlink()
+    assert (long.main([]), own.exists()) == (0, True)
+    assert "| paged | 1 | 0 |" in table.read_text()
+    assert table.read_text().endswith("\n## Ways\n\n| | other |\n| --- | --- |\n| row | 8 ranks |\n")
 
 
 def test_an_unknown_suite_is_named(suites: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fenced blocks of a page, with what the comments before them ask for.
 
-`<!-- not run: REASON -->` leaves a block out; `<!-- needs [seismology] -->` asks for an extra. A first line `# name.py` (or .toml, .csv, .json) makes
+`<!-- not run: REASON -->` leaves a block out; `<!-- needs [seismology] -->` asks for an extra. A first line `# name.py` (or .toml, .csv, .json, .yaml) makes
 a file of the block.
 """
 
@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-RUN = ("console", "python", "toml")
+RUN = ("console", "python", "toml", "yaml")
 _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>[\w-]*)\s*$")
 _COMMENT = re.compile(r"^<!--\s*(?P<text>.*?)\s*-->$")
-_FILE = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml|csv|json))$")
+_FILE = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml|csv|json|yaml))$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,16 +37,16 @@ def in_shell(commands: list[Command], *, folder: Path, variables: dict[str, str]
         f"{command.text}\n{{ code=$?; printf '{MARK}%d{MARK}' $code; (exit $code); }}\n" for command in commands
     )
     with subprocess.Popen(
-        ["bash", "--norc"],
+        ["bash", "--norc", "-c", script],
         cwd=folder,
         env=variables,
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,  # some commands read what there is
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as shell:
         try:
-            told, _ = shell.communicate(script, timeout=SECONDS)
+            told, _ = shell.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             shell.kill()
             told, _ = shell.communicate()

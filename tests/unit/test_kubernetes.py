@@ -14,6 +14,8 @@ from d4py.targets.kubernetes.manifest import Order, checked_name, laid_over, man
 from d4py.targets.kubernetes.run import find
 from d4py.targets.kubernetes.status import state_of, told
 
+KEPT = {"volume": {"claimName": "kept"}}
+
 
 def order(**more: Any) -> Order:
     return Order(**{"name": "words-1", "namespace": "here", "mapping": "multi", "title": "words", **more})
@@ -33,7 +35,11 @@ def test_a_workflow_of_an_image_is_one_object_and_one_of_files_two() -> None:
     ("more", "part"),
     [
         ({"processes": 3}, {"parallelism": {"processes": 3}}),
-        ({"processes": 3, "mapping": "mpi"}, {"mpi": {"ranks": 3}}),
+        ({"processes": 3, "mapping": "mpi"}, {"mpi": {"ranks": 3, "slotsPerWorker": 3}}),
+        ({"processes": 3, "mapping": "mpi", "more": {"checkpoint": KEPT}}, {"mpi": {"ranks": 3}}),
+        ({"per_pe": {"a": 2}}, {"parallelism": {"perPE": {"a": 2}}}),
+        ({"per_pe": {"a": 2}, "processes": 3}, {"parallelism": {"perPE": {"a": 2}, "processes": 3}}),
+        ({"address": "https://x/y.json"}, {"inputs": {"uri": "https://x/y.json"}}),
         ({"iterations": 0}, {"inputs": {"iterations": 0}}),
         ({"data": {"a": [{"input": 1}]}}, {"inputs": {"inline": '{"a": [{"input": 1}]}'}}),
         ({"parameters": {"n": "2"}}, {"args": {"n": "2"}}),
@@ -117,3 +123,11 @@ def test_half_an_id_names_no_run(text: str) -> None:
 
 def test_another_id_is_not_for_kubernetes() -> None:
     assert find("20261129-010203-abcdef") is None
+
+
+def test_a_run_that_goes_on_as_asked_has_no_error_and_one_that_is_over_no_pods() -> None:
+    running = workflow(phase="Running", reason="AsAsked", message="attempt 1 runs: 1 of 1 pods ready", ready="1/1")
+    done = workflow(phase="Succeeded", reason="Done", message="the run is done", ready="0/1", items={"read": 7})
+
+    assert (state_of(running).error, told(running)) == ("", "Running, 1/1 pods ready")
+    assert told(done) == "Succeeded, 7 items read"

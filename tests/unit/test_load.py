@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ def configure(n: int, label: str = "x", on: bool = False, band: tuple = (1, 2)):
 
 @pytest.fixture(autouse=True)
 def imports_are_forgotten() -> Iterator[None]:
-    path, modules = list(sys.path), set(sys.modules)
+    path, finders, modules = list(sys.path), list(sys.meta_path), set(sys.modules)
     yield
-    sys.path[:] = path
+    sys.path[:], sys.meta_path[:] = path, finders
     for name in set(sys.modules) - modules:
         if name.startswith(("d4py_workflow_", "planted")):
             del sys.modules[name]
@@ -265,3 +266,33 @@ def test_a_workflow_is_found_again_where_what_its_link_leads_to_has_moved(tmp_pa
 
     for source in sources:
         assert [pe.name for pe in load(source).graph.pes] == ["one", "same"]
+
+
+def test_code_is_read_from_a_copy_under_the_names_of_what_it_is_a_copy_of(folder: Path) -> None:
+    """Whatever has become of that; a package that the copy has not is found where it was."""
+    text = "import d4py, pathlib\nfrom planted_pack.inner import planted_name, planted_file\nfrom planted_other import OTHER\nmine = pathlib.Path(__file__)\n"
+    code = {
+        "workflow.py": f"{text}{SMALL}",
+        "planted_pack/__init__.py": "",
+        "planted_pack/inner.py": "planted_name, planted_file = 'old', __file__\n",
+    }
+    for room in ("flow", "copy"):
+        for name, content in code.items():
+            place = folder / room / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content)
+    (folder / "flow/planted_other.py").write_text("OTHER = 1\n")
+    (folder / "flow/workflow.py").write_text("raise ValueError\n")
+    shutil.rmtree(folder / "flow/planted_pack")
+    source = find("flow")
+    kept = {"folder": str(folder / "copy"), "root": str(folder / "flow"), "file": "workflow.py"}
+
+    loaded_ = load(replace(source, kept=kept))
+
+    module = sys.modules["d4py_workflow_workflow"]
+    assert module.mine == folder / "flow/workflow.py"
+    assert (module.planted_name, module.planted_file) == ("old", str(folder / "flow/planted_pack/inner.py"))
+    assert sys.modules["planted_pack.inner"].__spec__ is not None
+    assert loaded_.digest == digest_of(folder / "copy/workflow.py")
+    with pytest.raises(LoadError):
+        load(source)

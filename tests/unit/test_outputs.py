@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import d4py
-from d4py.errors import UsageError
+from d4py.errors import StateError, UsageError
 from d4py.mappings import Result
+from d4py.runs.arrays import Stored, filled
 from d4py.runs.outputs import write_lines
 
 
@@ -90,6 +91,35 @@ def test_arrays_are_beside_the_lines_and_named_in_them(tmp_path: Path) -> None:
     assert second == {"stack": {"array": "a1", "file": "out.npz", "shape": [2, 2], "dtype": "float32"}}
     with np.load(tmp_path / "out.npz") as arrays:
         assert (arrays["a0"].tolist(), arrays["a1"].tolist()) == ([0, 1, 2], [[1.0, 0.0], [0.0, 1.0]])
+
+
+def test_what_was_written_is_read_back_with_its_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    write_lines(result_of(tmp_path, {"stacks": [np.eye(2), "far"], "n": 1}).outputs, path)
+    stored = Stored(tmp_path / "out.npz")
+
+    value = filled(json.loads(path.read_text())["value"], stored)
+
+    stored.close()
+    assert (value["n"], value["stacks"][1]) == (1, "far")
+    assert value["stacks"][0].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
+    write_lines(result_of(tmp_path, np.array([{"a": 1}, None], dtype=object)).outputs, tmp_path / "out.jsonl")
+    stored = Stored(tmp_path / "out.npz")
+
+    with pytest.raises(StateError, match="The array 'a0' of the outputs holds objects"):
+        stored("a0")
+    stored.close()
+
+
+def test_arrays_that_have_no_place_leave_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="which go into a file beside '/dev/null'; it is no file"):
+        write_lines(result_of(tmp_path, np.eye(2)).outputs, Path("/dev/null"))
+
+    assert not Path("/dev/null.npz").exists()
+    assert not list(tmp_path.glob("*.npz"))
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

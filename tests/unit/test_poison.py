@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Lock
 
 import pytest
 
@@ -11,7 +12,7 @@ import d4py
 from d4py.items import Frame
 from d4py.mappings.multi.inquest import Inquest
 from d4py.mappings.multi.orders import Item, Place, Poison
-from d4py.mappings.multi.poison import Ledger, Watchlist, digest_of, steady
+from d4py.mappings.multi.poison import Ledger, Watchlist, digest_of, noted, steady
 from d4py.plan import Plan, layout
 
 
@@ -98,14 +99,15 @@ def test_an_item_is_known_by_its_value_where_its_place_may_change() -> None:
     assert ledger.count(Place(second, 4), b"sixty") is True
 
 
-def test_an_item_is_known_by_its_place_where_nobody_can_tell_its_value() -> None:
+def test_deaths_on_one_place_of_an_unsteady_channel_count_against_no_item_while_nobody_can_tell_its_value() -> None:
+    """Another item may be in that place after a rewind; so from then on who has an item of that route in hand notes its digest."""
     plan = line(7)
     first = channels(plan, "relay")[0]
     ledger = Ledger(plan)
 
-    assert ledger.count(Place(first, 5), b"") is False
-    assert ledger.count(Place(first, 6), b"") is False
-    assert ledger.count(Place(first, 5), b"") is True
+    assert [ledger.count(Place(first, 5), b"") for _ in range(3)] == [False, False, False]
+    assert ledger.poison == (Poison(plan.channels[first].route, None),)
+    assert [ledger.count(Place(first, 5), b"sixty"), ledger.count(Place(first, 4), b"sixty")] == [False, True]
 
 
 @pytest.mark.parametrize(("processes", "deaths", "seen"), [(3, 0, False), (3, 1, True), (7, 0, True)])
@@ -160,7 +162,7 @@ def frame(channel: int, *items: object, first: int = 0) -> Frame:
 
 
 def test_a_watchlist_finds_an_item_by_its_place() -> None:
-    watchlist = Watchlist([Poison(0, Place(1, 5))], [0, 0], claim=lambda *_: False)
+    watchlist = Watchlist([Poison(0, Place(1, 5))], {0: 0, 1: 0}, claim=lambda *_: False, note=[0] * 4)
 
     held = [
         (channel, index)
@@ -180,7 +182,7 @@ def test_a_watchlist_finds_an_item_by_its_value_on_any_channel_of_the_route_and_
         return True
 
     poison = Poison(0, digest_of("tick"))
-    watchlist = Watchlist([poison], [0, 0, 1], claim)
+    watchlist = Watchlist([poison], {0: 0, 1: 0, 2: 1}, claim, [0] * 4)
 
     assert watchlist.holds(frame(2, "tick"), 0) is False  # another route
     assert watchlist.holds(frame(1, "tock", "tick", first=7), 0) is False
@@ -190,16 +192,34 @@ def test_a_watchlist_finds_an_item_by_its_value_on_any_channel_of_the_route_and_
 
 
 def test_a_watchlist_lets_an_item_pass_whose_claim_is_refused() -> None:
-    watchlist = Watchlist([Poison(0, digest_of("tick"))], [0], claim=lambda *_: False)
+    watchlist = Watchlist([Poison(0, digest_of("tick"))], {0: 0}, claim=lambda *_: False, note=[0] * 4)
 
     assert watchlist.holds(frame(0, "tick"), 0) is False
+
+
+def test_a_watchlist_notes_the_digest_of_each_item_of_a_route_that_killed_unseen_until_a_checkpoint_is_past_it() -> (
+    None
+):
+    note = [1, 0, 0, 0]
+    watchlist = Watchlist([Poison(0, None)], {0: 0, 1: 1}, lambda *_: False, note)
+
+    seen = []
+    for item, channel in (("tick", 0), (lock := Lock(), 0), ("tock", 0), ("tock", 1)):
+        assert watchlist.holds(frame(channel, item), 0) is False
+        seen.append(noted(note[3]))
+    watchlist.rest()
+    watchlist.holds(frame(0, "tick"), 0)
+
+    assert lock is not None  # which cannot be pickled
+    assert seen == [digest_of("tick"), b"", digest_of("tock"), b""]
+    assert noted(note[3]) == b""
 
 
 def test_an_inquest_ends_when_all_who_were_asked_have_answered_or_are_dead() -> None:
     inquest = Inquest()
     inquest.open("Worker 1 died.", 1)
-    inquest.ask(Place(0, 5), 2)
-    inquest.ask(Place(3, 7), 4)
+    inquest.ask(Place(0, 5), 2, b"noted")
+    inquest.ask(Place(3, 7), 4, b"other")
     assert list(inquest.conclusion()) == []
 
     inquest.hear(Item(Place(3, 7), b"digest", "7"))
@@ -207,6 +227,6 @@ def test_an_inquest_ends_when_all_who_were_asked_have_answered_or_are_dead() -> 
     inquest.open("Worker 2 died.", 2)
 
     assert list(inquest.conclusion()) == [
-        ("Worker 1 died.", {1, 2}, [Item(Place(3, 7), b"digest", "7"), Item(Place(0, 5))]),
+        ("Worker 1 died.", {1, 2}, [Item(Place(3, 7), b"digest", "7"), Item(Place(0, 5), b"noted")]),
     ]
     assert list(inquest.conclusion()) == []

@@ -105,6 +105,15 @@ def test_the_node_that_needs_most_memory_counts() -> None:
     assert demand(plan, asked_of(graph), [0, 0, 0, 0, 1, 1]) == Demand(threads=3, memory=3 * 2 * GB + 4 * RANK)
 
 
+def test_one_instance_that_is_asked_for_is_one() -> None:
+    """Where nobody asks, a PE that may have several instances gets what is left."""
+    counts = [
+        len(layout(drawn(**asked), 6).instances_of("correlate")) for asked in ({}, {"correlate": {"processes": 1}})
+    ]
+
+    assert counts == [3, 1]
+
+
 def test_who_asks_for_nothing_needs_nothing() -> None:
     assert demand(layout(drawn(), 4), asked_of(drawn()), [0] * 4) == Demand()
 

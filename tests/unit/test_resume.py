@@ -13,6 +13,9 @@ import pytest
 
 import d4py
 from d4py import mappings
+from d4py.engine.cell import Counters
+from d4py.engine.link import Part
+from d4py.engine.source import Position
 from d4py.errors import StateError
 from d4py.runs import Folder, lock
 from d4py.runs.books import audit
@@ -67,6 +70,35 @@ def fatal(x: int):
 
 
 workflow = numbers() >> fatal()
+"""
+
+STOPPED = """\
+import os
+import signal
+import time
+
+import d4py
+
+
+class Numbers(d4py.ProducerPE):
+    def _process(self, _inputs=None):
+        for number in range(60):
+            if number == int(os.environ["STOP_AT"]):
+                os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.01)
+            yield number
+
+
+class Live(Numbers):
+    live = True
+
+
+@d4py.iterative
+def same(number):
+    return number
+
+
+workflow = {source}() >> same()
 """
 
 
@@ -195,3 +227,65 @@ def test_a_lock_that_a_dying_process_still_holds_is_waited_for(tmp_path: Path) -
         assert warnings == []
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+def stopped(folder: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, bool]:
+    """Go on until a number is made, and stop there; return the exit code, how much was written, and whether it is said to have come further."""
+    monkeypatch.setenv("STOP_AT", str(at))
+    if (folder / "run").exists():
+        result = mappings.resume(Folder(folder / "run"))
+    else:
+        result = d4py.run(str(folder / "workflow.py"), "threads", processes=2, run_dir=folder / "run")
+    return result.exit_code, next(iter(result.counts.values()))["written"], Folder(folder / "run").state().further
+
+
+def test_a_start_that_only_writes_again_what_was_written_before_has_come_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes checkpoints all the same."""
+    (tmp_path / "workflow.py").write_text(STOPPED.format(source="Numbers"))
+
+    first, short, long, last = (stopped(tmp_path, at, monkeypatch) for at in (30, 3, 40, 99))
+
+    assert (first[0], first[2]) == (5, True)
+    assert short == (5, first[1], False)
+    assert (long[0], long[2]) == (5, True)
+    assert last == (0, 60, True)
+    assert 30 <= first[1] < long[1] < 60
+    assert Folder(tmp_path / "run").state().epoch >= 3
+
+
+def test_a_part_that_holds_nothing_is_not_past_the_beginning() -> None:
+    def part(written: int, position: Position) -> Part:
+        return Part(1, 0, 1, Counters(), positions={0: position}, counts={0: {"written": {"output": written}}})
+
+    assert not part(0, Position()).is_past(None)
+    assert part(1, Position()).is_past(None)
+    assert part(0, Position(calls=1)).is_past(None)
+    assert not part(1, Position(offset=b"x")).is_past(part(1, Position(offset=b"x")))
+    assert part(1, Position(offset=b"y")).is_past(part(1, Position(offset=b"x")))
+
+
+def test_a_source_that_has_nothing_at_the_moment_is_no_reason_to_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "workflow.py").write_text(STOPPED.format(source="Live").replace("yield number", "yield None"))
+
+    assert stopped(tmp_path, 1, monkeypatch) == (5, 0, True)
+
+
+def test_changes_that_were_accepted_are_those_of_the_run_from_then_on(tmp_path: Path) -> None:
+    """And what is changed after that is refused anew."""
+    file = tmp_path / "flow.py"
+    file.write_text(WORKFLOW)
+    folder = Folder(mappings.run(str(file), "simple", run_dir=tmp_path / "run", check=False).folder)
+    file.write_text(f"{WORKFLOW}\n# edited")
+
+    with pytest.raises(StateError, match="has changed"):
+        mappings.resume(folder, check=False)
+    mappings.resume(folder, accept_changes=True, check=False)
+    mappings.resume(folder, check=False)
+    file.write_text(f"{WORKFLOW}\n# edited again")
+
+    with pytest.raises(StateError, match="has changed"):
+        mappings.resume(folder, check=False)

@@ -140,6 +140,32 @@ def test_a_run_on_another_host_is_believed(folder: Folder) -> None:
     assert folder.state().status is Status.RUNNING
 
 
+@pytest.mark.parametrize("host", ["", "another"])
+def test_a_running_run_that_left_its_failure_has_failed(folder: Folder, host: str) -> None:
+    folder.write_state(State("r1", status=Status.RUNNING, generation=2, pid=os.getpid(), host=host or process.here()))
+    folder.write_failure(2, "PE 'A' raised", "Traceback")
+
+    state = folder.state()
+
+    assert (state.status, state.exit_code) == (Status.FAILED, 3)
+    assert (state.error, state.traceback) == ("PE 'A' raised", "Traceback")
+    assert state.ended
+
+
+@pytest.mark.parametrize(
+    ("status", "generation"), [(Status.RUNNING, 3), (Status.STARTING, 2), (Status.DONE, 2), (Status.STOPPED, 2)]
+)
+def test_a_failure_says_nothing_of_another_start_or_of_a_run_that_has_ended(
+    folder: Folder, status: Status, generation: int
+) -> None:
+    folder.write_state(
+        State("r1", status=status, generation=generation, pid=os.getpid(), host=process.here(), exit_code=0)
+    )
+    folder.write_failure(2, "PE 'A' raised", "Traceback")
+
+    assert (folder.state().status, folder.state().error) == (status, "")
+
+
 @pytest.mark.parametrize("name", ["run.json", "state.json", "plan.json"])
 def test_a_damaged_file_is_named(folder: Folder, name: str) -> None:
     (folder.path / name).write_text("{ not json")

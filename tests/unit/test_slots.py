@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from d4py.errors import NotPicklable
 from d4py.items import Frame, Kind, codec
 from d4py.items.arrays import empty
 from d4py.items.slots import Arena, Mapped, create_file
@@ -79,6 +80,20 @@ class TestSlots:
         arena[0].drop([(offset, 40_000)])
         assert put(arena[0], b"c") == offset
         assert bytes(mapped.view(offset, 40_000)[:2]) == b"cc"
+
+
+def test_a_value_that_fills_more_than_a_frame_is_refused_by_its_type_and_leaves_no_slot(
+    arena: tuple[Arena, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "_LONGEST", 50_000)
+
+    with pytest.raises(
+        NotPicklable, match=r"^A value of type tuple cannot .*: 60,\d{3} bytes, and at most 50,000 travel"
+    ):
+        sent(arena[0], (np.zeros(10_000), "a" * 60_000))
+    with pytest.raises(NotPicklable, match=r"^2 values, the first of type str, cannot"):
+        sent(arena[0], "a" * 30_000, "b" * 30_000)
+    assert arena[0].put(memoryview(bytes(80_000))) == 0  # where the array was
 
 
 def _refused(*_: object) -> int:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from d4py.cli.workflow import inputs_of
 from d4py.connectors.uri import beside, fetch, is_uri, put
-from d4py.errors import ConnectorError, D4pyError, UsageError
+from d4py.errors import ConnectorError, D4pyError, InputError, UsageError
 from d4py.graph.load import find, parameters_of, paths_of
 
 DATA = b"0123456789" * 100_000
@@ -162,3 +165,34 @@ def test_parameters_that_are_paths_are_known_by_their_annotations(tmp_path: Path
     assert paths_of(source) == {"data", "more", "read.data", "read.more", "keep.data"}
     assert parameters_of(source) == {"read.data": "http://x/y", "name": "m"}
     assert paths_of(find(str(tmp_path / "configured.py"))) == {"data"}
+
+
+def test_input_data_may_be_named_by_uri(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Server.data = b'{"numbers": [{"n": 3}]}'
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    assert inputs_of(given(f"{server}/data.json")) == {"numbers": [{"n": 3}]}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_such_data_is_told_by_its_uri(server: str) -> None:
+    Server.data = b"{"
+    with pytest.raises(InputError, match=rf"The input file '{server}/data.json' is not JSON"):
+        inputs_of(given(f"{server}/data.json"))
+
+    with pytest.raises(ConnectorError, match=rf"{server}/other cannot be fetched: there is no such file"):
+        inputs_of(given(f"{server}/other"))
+
+
+def given(uri: str) -> argparse.Namespace:
+    return argparse.Namespace(file=uri, data=None, iterations=None)
+
+
+def test_a_server_that_is_not_there_is_told_from_a_file_that_is_not(server: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectorError, match="Connect call failed"):
+            fetch(f"http://127.0.0.1:{taken.getsockname()[1]}/data", tmp_path)
+
+    with pytest.raises(ConnectorError, match="there is no such file"):
+        fetch(f"{server}/absent", tmp_path)
