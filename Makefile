@@ -27,7 +27,7 @@ demo:  ## a real day of ambient noise, fetched and correlated on all cores (OUTP
 test: setup  ## run every suite (SUITE="unit errors" for some, ARGS for pytest)
 	@$(BIN)/python scripts/suites.py $(SUITE) -- $(ARGS)
 
-test-long: setup  ## what is too long for every day: other MPIs, every wrong launcher; writes bench/long.md
+test-long: setup  ## what is too long for every day: other MPIs, every wrong launcher, a thousand Workflows; writes bench/long.md
 	@$(BIN)/python scripts/long.py $(SUITE) -- $(ARGS)
 
 check: setup  ## format, lint, strict types, import rules

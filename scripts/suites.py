@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,6 +29,7 @@ OPEN_MPI = {
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
 NO_TESTS = 5  # pytest's exit code when nothing was collected
+_TELLING = 5.0  # seconds that a process has to print its stacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Suite:
     builds: tuple[str, ...] = ()  # programs of others that it needs: scripts/NAME/build makes them
     ranks: int = 0  # of an MPI job that its tests run in, the first of them; the others serve
     mpi: str = ""  # which wheel's; else the system's
+    workers: int = 0  # processes that share its tests, where one does not keep the processors busy
+    dist: str = "load"  # to those: "loadfile", where a file's tests share what is costly
     tests: str = ""  # the folder, where it is another's
     long: bool = False  # for `make test-long` only
 
@@ -50,6 +54,11 @@ class Suite:
         if not self.ranks:
             return (sys.executable,)
         return ("mpiexec", "-n", str(self.ranks), sys.executable, "-m", "d4py.mappings.mpi")
+
+    @property
+    def spread(self) -> tuple[str, ...]:
+        """How pytest is told of its workers."""
+        return ("-n", str(self.workers), f"--dist={self.dist}", "--no-loadscope-reorder") if self.workers else ()
 
     @property
     def folder(self) -> Path:
@@ -76,6 +85,7 @@ SLURM = (
     "slurm-client",
     "slurm-wlm-basic-plugins",
     "munge",
+    "environment-modules",
     "iproute2",
     "iptables",
     "libpmix-dev",
@@ -102,33 +112,51 @@ NODES = (
     "nftables",
     "conntrack",
     "socat",
-    "mmdebstrap",
+    *IMAGES,
 )
 SUITES = (
-    Suite(name="unit", budget=300, test=30),
-    Suite(name="contract", budget=420, test=90),
-    Suite(name="connectors", budget=180, test=60),
-    Suite(name="explore", budget=420, test=240),
-    Suite(name="faults", budget=360, test=300),
-    Suite(name="cli", budget=240, test=60),
-    Suite(name="errors", budget=240, test=60),
-    Suite(name="compat", budget=180, test=60),
+    Suite(name="unit", budget=300, test=30, workers=2),
+    Suite(name="contract", budget=420, test=90, workers=2),
+    Suite(name="connectors", budget=180, test=60, workers=2),
+    Suite(name="explore", budget=420, test=240, workers=2),
+    Suite(name="faults", budget=360, test=300, workers=2),
+    Suite(name="cli", budget=240, test=60, workers=2),
+    Suite(name="errors", budget=240, test=60, workers=2),
+    Suite(name="compat", budget=180, test=60, workers=2),
     Suite(name="mpi-contract", budget=300, test=90, packages=MPI, ranks=9),
-    Suite(name="mpi", budget=360, test=120, packages=MPI),
-    Suite(name="slurm", budget=900, test=270, packages=(*MPI, *SLURM, "charliecloud", "mmdebstrap")),
-    Suite(name="kubernetes", budget=420, test=120, packages=("openssl",), builds=("kubernetes",)),
-    Suite(name="operator", budget=600, test=180, packages=("openssl",), builds=("kubernetes",)),
-    Suite(name="cluster", budget=720, test=480, packages=NODES, builds=("kubernetes",)),
-    Suite(name="flagship", budget=360, test=180, packages=MPI),
-    Suite(name="images", budget=720, test=180, packages=IMAGES),
-    Suite(name="docs", budget=240, test=120),
+    Suite(name="mpi", budget=360, test=120, packages=MPI, workers=2),
+    Suite(
+        name="slurm",
+        budget=600,
+        test=270,
+        packages=(*MPI, *SLURM, "charliecloud", "mmdebstrap"),
+        workers=3,
+        dist="loadfile",
+    ),
+    Suite(name="kubernetes", budget=300, test=120, packages=("openssl",), builds=("kubernetes",)),
+    Suite(
+        name="operator",
+        budget=480,
+        test=180,
+        packages=("openssl",),
+        builds=("kubernetes",),
+        workers=2,
+        dist="loadfile",
+    ),
+    Suite(name="cluster", budget=840, test=480, packages=NODES, builds=("kubernetes",)),
+    Suite(name="flagship", budget=360, test=180, packages=MPI, workers=2),
+    Suite(name="images", budget=720, test=180, packages=IMAGES, workers=2),
+    Suite(name="docs", budget=240, test=120, workers=2),
     Suite(name="architecture", budget=300, test=240),
     Suite(name="packaging", budget=300, test=180),
     Suite(name="bench-smoke", budget=240, test=120),
     Suite(name="mpi-contract-openmpi", budget=900, test=120, ranks=9, mpi="openmpi", tests="mpi_contract", long=True),
     Suite(name="mpi-contract-mpich", budget=900, test=120, ranks=9, mpi="mpich", tests="mpi_contract", long=True),
+    Suite(name="mpi-contract-intel", budget=900, test=120, ranks=9, mpi="intel", tests="mpi_contract", long=True),
+    Suite(name="mpi-intel", budget=360, test=120, long=True),
     Suite(name="compat-mpi", budget=900, test=90, packages=MPI, long=True),
     Suite(name="slurm-long", budget=1200, test=240, packages=(*MPI, *SLURM, *ACCOUNTING), long=True),
+    Suite(name="operator-long", budget=3600, test=1200, packages=("openssl",), builds=("kubernetes",), long=True),
 )
 
 
@@ -219,6 +247,7 @@ def run(suite: Suite, extra: list[str], builds: Builds | None = None) -> Outcome
         command = [
             *(*suite.program, "-m", "pytest", str(suite.folder.relative_to(ROOT)), "--quiet", f"--junitxml={report}"),
             *("-o", "junit_family=xunit1"),  # for the properties of tests
+            *suite.spread,
             *("-o", f"timeout={suite.test}", "-o", f"faulthandler_timeout={suite.test + 30}", *extra),
         ]
         begin = time.monotonic()
@@ -241,7 +270,7 @@ def in_time(command: list[str], budget: int, environment: dict[str, str]) -> int
     try:
         return process.wait(timeout=budget)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # faulthandler answers with the stack of every thread
+        tell_stacks(process.pid)
         process.wait()
         return None
     except KeyboardInterrupt:
@@ -250,6 +279,17 @@ def in_time(command: list[str], budget: int, environment: dict[str, str]) -> int
         raise
     finally:
         end_group(process.pid)
+
+
+def tell_stacks(group: int) -> None:
+    """Have each process of a group print the stack of every thread, by its faulthandler, and end: one after another, so that they can be read."""
+    for pid in sorted((int(place.name) for place in Path("/proc").glob("[0-9]*")), reverse=True):
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == group:
+                ended = os.pidfd_open(pid)
+                os.kill(pid, signal.SIGABRT)
+                select.select([ended], [], [], _TELLING)
+                os.close(ended)
 
 
 @contextmanager
