@@ -111,7 +111,7 @@ class Operator:
     def _look(self, key: Key) -> str:
         lease = self.lease.of(key.namespace)
         if not lease.held.is_set() or (self._others is not None and key.namespace in self._others.known):
-            self.queue.forget(key)
+            self.queue.settle(key)
             return "left"
         while not lease.fresh:  # the key waits with its thread: a thousand keys would go round and round
             if self.lease.fresh:  # that of another namespace
@@ -133,9 +133,7 @@ class Operator:
             self.queue.failed(key)
             log.exception("%s %s/%s: a defect of the operator", key.kind, key.namespace, key.name)
             return "defect"
-        self.queue.forget(key)
-        if again is not None:
-            self.queue.add_after(key, again)
+        self.queue.settle(key, again)
         return "ok"
 
     # --- life

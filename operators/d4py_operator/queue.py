@@ -18,8 +18,9 @@ class Queue:
         self._clock = clock
         self._changed = threading.Condition()
         self._ready: dict[Hashable, None] = {}  # in order
-        self._later: list[tuple[float, int, Hashable]] = []
         self._due: dict[Hashable, float] = {}  # when a key that waits is due
+        self._later: list[tuple[float, int, Hashable]] = []  # when it is looked whether a key is due
+        self._next: dict[Hashable, float] = {}  # the first of these for a key: none after it is needed
         self._taken: set[Hashable] = set()
         self._again: set[Hashable] = set()  # came again while it was taken
         self._failures: dict[Hashable, int] = {}
@@ -46,9 +47,12 @@ class Queue:
         """Have a key looked at in so long, if not earlier."""
         due = self._clock() + seconds
         with self._changed:
-            if self._due.get(key, float("inf")) <= due:
-                return
-            self._due[key] = due
+            self._put_off(key, min(due, self._due.get(key, due)))
+
+    def _put_off(self, key: Hashable, due: float) -> None:
+        self._due[key] = due
+        if due < self._next.get(key, float("inf")):
+            self._next[key] = due
             self._number += 1
             heapq.heappush(self._later, (due, self._number, key))
             self._changed.notify()
@@ -66,10 +70,13 @@ class Queue:
         with self._changed:
             return self._failures.get(key, 0)
 
-    def forget(self, key: Hashable) -> None:
-        """It went well: the next failure is the first."""
+    def settle(self, key: Hashable, again: float | None = None) -> None:
+        """It went well: the next failure is the first, and what was due before is done. again: seconds after which it is due."""
         with self._changed:
             self._failures.pop(key, None)
+            self._due.pop(key, None)
+            if again is not None:
+                self._put_off(key, self._clock() + again)
 
     def take(self) -> Hashable | None:
         """Wait for a key, and take it; None when the queue is closed."""
@@ -87,9 +94,14 @@ class Queue:
     def _ripen(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
-            due, _, key = heapq.heappop(self._later)
-            if self._due.get(key) == due:
-                del self._due[key]
+            looked, _, key = heapq.heappop(self._later)
+            if self._next.get(key) != looked:
+                continue
+            del self._next[key]
+            due = self._due.pop(key, None)
+            if due is not None and due > now:
+                self._put_off(key, due)
+            elif due is not None:
                 self._add(key)
 
     def done(self, key: Hashable) -> None:

@@ -63,13 +63,45 @@ def test_a_key_comes_when_it_is_due_and_once() -> None:
     assert queue.take() == "end"
 
 
+def test_what_a_look_finds_takes_the_place_of_what_was_due() -> None:
+    clock = Clock()
+    queue = Queue(clock)
+    queue.add_after("doubtful", 20)
+    queue.add_after("longer", 20)
+    queue.add_after("sooner", 20)
+
+    queue.settle("doubtful")
+    queue.settle("longer", 40)
+    queue.settle("sooner", 10)
+
+    came = []
+    for clock.now in (10, 20, 40, 60):
+        queue.add("now")
+        assert queue.take() == "now"
+        queue.done("now")
+        while len(queue):
+            came.append((clock.now, key := queue.take()))
+            queue.done(key)
+    assert came == [(10, "sooner"), (40, "longer")]
+
+
+def test_a_key_that_is_put_off_again_and_again_takes_no_more_room() -> None:
+    clock = Clock()
+    queue = Queue(clock)
+
+    for clock.now in range(1000):
+        queue.settle("a", 86_400)
+
+    assert len(queue._later) == 1
+
+
 def test_failures_come_later_and_later_up_to_a_minute() -> None:
     queue = Queue(Clock())
     waits = [queue.failed("a") for _ in range(12)]
 
     assert waits[:4] == [0.1, 0.2, 0.4, 0.8]
     assert waits[-1] == 60
-    queue.forget("a")
+    queue.settle("a")
     assert queue.failed("a") == 0.1
 
 

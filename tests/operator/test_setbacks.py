@@ -94,7 +94,7 @@ class World:
         assert self.queue.take() == KEY
         try:
             self.reconciler.reconcile(KEY)
-            self.queue.forget(KEY)
+            self.queue.settle(KEY)
         except Stale:
             self.queue.failed(KEY)
         except ClusterError as error:
