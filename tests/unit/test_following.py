@@ -34,7 +34,10 @@ class Played:
             yield each
 
     def pod(self, name: str) -> dict[str, Any]:
-        return {"status": {"phase": self.phases.pop(0)}}
+        phase = self.phases.pop(0)
+        if phase == "away":
+            raise Unreachable("away")
+        return {"status": {"phase": phase}}
 
     def get(self, name: str) -> Any:
         (answer,) = self.answers.pop(0)
@@ -74,7 +77,7 @@ def test_a_log_goes_on_where_it_was_cut(clock: Clock) -> None:
         [at(1, "one"), at(2, " two"), Unreachable("cut")],
         [Unreachable("away")],
         [at(2, " two"), at(3, ""), at(4, "four")],
-        phases="Succeeded",
+        phases="away away Succeeded",
     )
 
     assert list(followed(cluster, "a-1-x", 5)) == ["one", " two", "", "four"]
@@ -89,13 +92,29 @@ def test_a_log_that_ends_while_its_pod_runs_is_asked_for_again(clock: Clock) -> 
 
 
 def test_a_log_ends_with_its_pod(clock: Clock) -> None:
-    cluster: Any = Played([at(1, "one"), Unreachable("cut")], [ClusterError("pods not found")])
+    cluster: Any = Played([at(1, "one"), Unreachable("cut")], [ClusterError("pods not found")], phases="Running")
+
+    assert list(followed(cluster, "a-1-x", None)) == ["one"]
+
+
+def test_what_was_not_heard_of_a_log_is_read_though_its_pod_has_ended(clock: Clock) -> None:
+    cluster: Any = Played(
+        [at(1, "one"), Unreachable("silent")], [at(1, "one"), at(2, "two")], phases="Succeeded Succeeded"
+    )
+
+    assert list(followed(cluster, "a-1-x", None)) == ["one", "two"]
+
+
+def test_a_pod_that_says_nothing_for_long_is_asked_again_and_again(clock: Clock) -> None:
+    silent: list[str | Exception] = [Unreachable("silent")]
+    times = 5 * int(AWAY)
+    cluster: Any = Played(*times * [silent], [at(1, "one")], phases=times * "Running " + "Succeeded")
 
     assert list(followed(cluster, "a-1-x", None)) == ["one"]
 
 
 def test_a_cluster_that_stays_away_is_told_of(clock: Clock) -> None:
-    cluster: Any = Played([at(1, "one")], *AWAY_FOR_LONG, phases="Running")
+    cluster: Any = Played([at(1, "one")], *AWAY_FOR_LONG, phases="Running" + 99 * " away")
     lines = followed(cluster, "a-1-x", None)
     assert next(lines) == "one"
     begun = clock.now

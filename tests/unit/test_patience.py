@@ -71,6 +71,38 @@ def test_what_the_operator_does_not_take_is_told_at_once() -> None:
         Patience(nothing_is_told).look(workflow(**REFUSED))
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "remedy"),
+    [
+        ("TemplateMissing", "there is no WorkflowTemplate 'site'", "Create it: the run begins by itself then."),
+        ("MappingMissing", "this cluster has no MPIJob", "The run begins by itself when it is there."),
+    ],
+)
+def test_what_may_come_is_waited_for_and_told(reason: str, message: str, remedy: str) -> None:
+    told: list[str] = []
+    clock = Clock()
+    patience = Patience(told.append, clock)
+    waits = workflow(**REFUSED | {"reason": reason, "message": message})
+
+    for clock.now in (100.0, 100.0 + SOON, 1000.0):
+        patience.look(waits)
+
+    assert told == [f"The run 'kubernetes://lab/a' is not run yet: {message}. {remedy}"]
+
+
+def test_that_nobody_sees_a_run_go_on_is_told() -> None:
+    resumed = workflow(phase="Suspended", reason="Suspended", observedGeneration=2)
+    resumed["metadata"]["generation"] = 3
+
+    found = hindrance(resumed)
+
+    assert found is not None
+    assert found.line == (
+        "The run 'kubernetes://lab/a' waits: no operator has seen yet that it is to go on. "
+        "Ask whoever keeps the cluster: helm list -A shows d4py."
+    )
+
+
 FULL = "0/1 nodes are available: 1 Insufficient cpu"
 LESS = "It begins by itself when one has; else ask for less: resources.worker in --values, fewer processes."
 WAITS = [

@@ -21,6 +21,10 @@ _MISSING = 404
 _ALL = "*"  # no run is called so
 _STDOUT, _STDERR, _ENDED = 1, 2, 3  # channels of a command in a pod
 _SILENCE, _GOODBYE = 120.0, 3.0  # seconds
+_QUIET = (
+    5.0,
+    60.0,
+)  # seconds to connect, and after which it is asked whether a log that says nothing is still connected
 _STRICT = "strict decoding error: "  # what comes before it says nothing
 _KIND = re.compile(r'^Invalid value: "(?:object|array|string|integer|number|boolean)": ')
 _SHAKEN = re.compile(r"Handshake status (\d{3})")
@@ -154,7 +158,7 @@ class Cluster:
         if last is not None:
             more["tail_lines"] = last
         ask = self._core.read_namespaced_pod_log
-        patience = None if follow else _PATIENCE
+        patience = _QUIET if follow else _PATIENCE
         answer = self._asked(
             "read the logs of pods", ask, pod, self.namespace, **more, _preload_content=False, _request_timeout=patience
         )
@@ -242,21 +246,26 @@ class Cluster:
                 f"There is no workflow {called!r} in the namespace {self.namespace!r}.",
                 hint="d4py list --kubernetes shows those that there are.",
             )
+        rights = f"Ask for the role edit in the namespace {self.namespace!r}, or name another with --namespace."
         hints = {
             400: "kubectl explain d4wf.spec shows which fields there are.",
             401: "Log in again.",
-            403: f"Ask for the role edit in the namespace {self.namespace!r}, or name another with --namespace.",
             404: "kubectl get namespaces shows those that there are.",
             409: "Choose another --run-id.",
         }
         if status == 403 and called == _ALL:
             return Forbidden(f"You may not {what} of all namespaces.", hint="Name one with --namespace.")
-        if status == 403:
-            return Forbidden(f"You may not {what} in the namespace {self.namespace!r}.", hint=hints[403])
+        if status == 403 and _about_rights(message, told):
+            return Forbidden(f"You may not {what} in the namespace {self.namespace!r}.", hint=rights)
         kind = StateError if status == 409 else ClusterError
         if status == 400 and "unknown field" not in message:
             hints.pop(400)
         return kind(f"The cluster refuses: {message.rstrip('.')}.", hint=hints.get(status, ""))
+
+
+def _about_rights(message: str, told: Object) -> bool:
+    """Whether who asked lacks the right: quotas, policies and webhooks answer 403, too, and say why."""
+    return "message" not in told or bool(re.search(r'User ".*" cannot ', message))
 
 
 def _status(body: str) -> Object:

@@ -25,22 +25,26 @@ def followed(cluster: Cluster, pod: str, last: int | None) -> Iterator[str]:
     lost: float | None = None
     since: int | None = None
     while True:
-        begun = time.monotonic()
+        cut = False
         try:
-            for line in cluster.log(pod, follow=True, last=last, since=since):
-                found = _STAMPED.fullmatch(line)
-                if found is None:  # a kubelet's own words
-                    yield line
-                elif found[1] > stamp:
-                    stamp, heard = found[1], time.monotonic()
-                    yield found[2]
-            if cluster.pod(pod)["status"].get("phase") != "Running":
+            try:
+                for line in cluster.log(pod, follow=True, last=last, since=since):
+                    found = _STAMPED.fullmatch(line)
+                    if found is None:  # a kubelet's own words
+                        yield line
+                    elif found[1] > stamp:
+                        stamp, heard = found[1], time.monotonic()
+                        yield found[2]
+            except (
+                Unreachable
+            ):  # or so long silent that it may be: of a connection that something between has dropped nobody tells
+                cut = True
+            if cluster.pod(pod)["status"].get("phase") != "Running" and not cut:
                 return
             lost = None
         except Unreachable:
-            now = time.monotonic()
-            lost = now if lost is None or now - begun > AWAY else lost
-            if now - lost > AWAY:
+            lost = lost or time.monotonic()
+            if time.monotonic() - lost > AWAY:
                 raise
         except ClusterError:
             if stamp:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d4py.errors import UsageError
-from d4py.targets.kubernetes.status import run_id
+from d4py.targets.kubernetes.status import resumed, run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,10 @@ LONGEST = 20.0  # seconds: a kubelet asks a second time after ten
 SOON = 3.0  # seconds in which a claim is bound, or the pods of an attempt before leave
 UNHEARD = 90.0  # seconds in which a pod that has a node begins; after 60 the operator tells what it mounts in vain
 _LOCKED = ("401 Unauthorized", "403 Forbidden", "authentication required", "access denied")
+_LATER = {
+    "TemplateMissing": "Create it: the run begins by itself then.",
+    "MappingMissing": "The run begins by itself when it is there.",
+}
 _SHOWN = 240  # letters of what a cluster says
 
 
@@ -68,6 +72,8 @@ def hindrance(workflow: dict[str, Any]) -> Hindrance | None:
     reason, phase = str(status.get("reason") or ""), status.get("phase") or ""
     said = _said(str(status.get("message") or ""))
     if any((each["type"], each["status"]) == ("Accepted", "False") for each in status.get("conditions") or ()):
+        if reason in _LATER:
+            return Hindrance(reason, f"The run {run!r} is not run yet: {said}.", _LATER[reason], SOON)
         remedy = f"Delete it and send it anew: d4py cancel {run}."
         return Hindrance(reason, f"The run {run!r} is not run: {said}.", remedy, 0.0, vain=True)
     if phase == "Starting" and reason in ("ImagePull", "ConfigMissing"):
@@ -94,6 +100,12 @@ def _awaited(workflow: dict[str, Any], phase: str, reason: str, said: str) -> tu
     match phase, reason:
         case "", _:
             found = "no operator has seen it yet", "Ask whoever keeps the cluster: helm list -A shows d4py.", LONGEST
+        case "Suspended", _ if resumed(workflow):
+            found = (
+                "no operator has seen yet that it is to go on",
+                "Ask whoever keeps the cluster: helm list -A shows d4py.",
+                LONGEST,
+            )
         case "Queued", _:
             found = said, f"It begins when its queue lets it: {kubectl} get workloads.", SOON
         case "Starting" | "Running", "Unschedulable" if "claim" in said.lower():

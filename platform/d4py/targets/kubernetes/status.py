@@ -33,7 +33,7 @@ def state_of(workflow: Object) -> State:
     """Return the state of a workflow's run."""
     metadata, spec, status = workflow["metadata"], workflow["spec"], workflow.get("status") or {}
     attempt = status.get("lastAttempt") or {}
-    what = _STATUS.get(status.get("phase", "Pending"), Status.QUEUED)
+    what = Status.QUEUED if resumed(workflow) else _STATUS.get(status.get("phase", "Pending"), Status.QUEUED)
     over = what in (Status.DONE, Status.FAILED, Status.STOPPED)
     started, ended = status.get("startTime", ""), status.get("completionTime", "") if over else ""
     return State(
@@ -51,6 +51,14 @@ def state_of(workflow: Object) -> State:
         error="" if what is Status.DONE else _why(status),
         output=status.get("outputs", ""),
     )
+
+
+def resumed(workflow: Object) -> bool:
+    """Whether a run that is suspended is to go on, and no operator has seen that yet."""
+    status, policy = workflow.get("status") or {}, workflow["spec"].get("runPolicy") or {}
+    seen = int(status.get("observedGeneration") or 0)
+    told_since = bool(seen) and seen < int(workflow["metadata"].get("generation") or 0)
+    return status.get("phase") == "Suspended" and not policy.get("suspend") and told_since
 
 
 def told(workflow: Object) -> str:
