@@ -138,13 +138,13 @@ class _Course:
         if left is not None and left <= 0:
             message = ENDS["Deadline"].message + (f"; the last attempt ended so: {last.message}" if last else "")
             return self.finish(Told(phase="Failed", reason="Deadline", message=message))
+        self.after(left)
         refused = refusal(self.run, self.world.served)
         before = [each for each in self.old.conditions if each.type == "Accepted"]
         if refused is None and before and before[0].reason == "Refused" and self.old.spec_hash == self.run.digest:
             refused = Refusal("Refused", "", before[0].message)
         if refused is not None:
             return self.refuse(refused)
-        self.after(left)
         if any(live(pod) for pod in self.pods):
             return self.tell(
                 Told(phase="Pending", reason="Waiting", message="pods of the attempt before are still there")
@@ -312,7 +312,7 @@ class _Course:
             return self.tell(
                 Told(phase="Pending", reason="Snapshot", message=f"{end.message}; another attempt goes on", seen=seen)
             )
-        wait = delay(policy.backoff or Backoff(), self.status.attempts)
+        wait = delay(policy.backoff or Backoff(), failures)
         self.status = replace(self.status, next_attempt_time=stamp(self.now + timedelta(seconds=wait)))
         self.after(wait)
         message = f"attempt {attempt.number} ended, and another follows: {end.message}"

@@ -64,9 +64,9 @@ def unheard(run: Run, status: WorkflowStatus) -> Trouble | None:
     return next((Trouble(reason=each.reason, message=str(each)) for each in unsnapshotable(run)), None)
 
 
-def delay(backoff: Backoff, attempts: int) -> float:
-    """Return how many seconds are waited after so many attempts."""
+def delay(backoff: Backoff, failures: int) -> float:
+    """Return how many seconds are waited after so many failures; after what is none, such as a drained node, as after the first."""
     first = 10 if backoff.initial_seconds is None else backoff.initial_seconds
     most = 300 if backoff.max_seconds is None else backoff.max_seconds
     factor = backoff.factor or 2
-    return float(min(most, first * factor ** min(attempts - 1, 30)))
+    return float(min(most, first * factor ** min(max(failures, 1) - 1, 30)))

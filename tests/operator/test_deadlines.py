@@ -162,6 +162,19 @@ def test_an_attempt_that_cannot_be_made_is_not_waited_for_longer_than_the_run_ma
     assert scene.says() == ("Failed", "Deadline")
 
 
+def test_a_mapping_that_is_away_between_attempts_does_not_put_the_deadline_off() -> None:
+    policy = {"activeDeadlineSeconds": 100, "backoffLimit": 5, "backoff": {"initialSeconds": 30}}
+    ranks: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2, "launcher": "MPIJob"}, "checkpoint": KEPT}
+    scene = Scene(served=frozenset({"MPIJob"}), runPolicy=policy, **ranks).settle().runs().after(10).ends(3)
+    scene.pods_go()
+    scene.served = frozenset()
+
+    scene.after(40)
+
+    assert (scene.says(), scene.again) == (("Pending", "MappingMissing"), 50)
+    assert scene.after(50).says() == ("Failed", "Deadline")
+
+
 def of_older(scene: Scene, phase: str, resumed: str = "2026-05-01T12:00:40Z") -> Scene:
     """Have its status as an operator left it that told in a condition only when a run was resumed."""
     status = scene.status

@@ -165,8 +165,15 @@ def test_a_new_attempt_waits_until_pods_of_the_one_before_are_gone() -> None:
 
 
 def test_waits_grow_up_to_a_limit() -> None:
-    assert [delay(Backoff(), attempts) for attempts in (1, 2, 3, 10, 10_000)] == [10, 20, 40, 300, 300]
+    assert [delay(Backoff(), failures) for failures in (1, 2, 3, 10, 10_000)] == [10, 20, 40, 300, 300]
     assert delay(Backoff(initial_seconds=0), 5) == 0
+
+
+def test_attempts_that_did_not_fail_make_the_wait_after_one_that_did_no_longer() -> None:
+    scene = Scene(runPolicy={"backoffLimit": 5}).settle().runs()
+    scene.workflow["status"]["attempts"] = 9  # of which eight ended for a checkpoint that was asked for
+
+    assert scene.ends(3).again == 10
 
 
 def test_the_history_keeps_ten_attempts() -> None:
