@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--lease-namespace",
         metavar="NS",
-        help=f"where the lease is (default: in each --namespace; {EVERYWHERE} where there is none)",
+        help=f"where the lease of those for all namespaces is ({EVERYWHERE}); with --namespace it is in each of these",
     )
     found.add_argument(
         "--lease-name",
@@ -64,6 +64,17 @@ def parser() -> argparse.ArgumentParser:
         "--threads", metavar="N", type=_threads, default=8, help="how many objects are looked at at once (8)"
     )
     found.add_argument("-v", "--verbose", action="store_true", help="log more")
+    return found
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the arguments. Raises UsageError."""
+    found = parser().parse_args(argv)
+    if found.namespace and found.lease_namespace:
+        raise UsageError(
+            "--lease-namespace is for an operator of all namespaces.",
+            hint="With --namespace its lease is there: leave one of them out.",
+        )
     return found
 
 
@@ -91,7 +102,7 @@ def _threads(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the operator; return its exit code."""
     try:
-        return run(parser().parse_args(argv))
+        return run(arguments(argv))
     except ImportError as error:
         if error.name and error.name.partition(".")[0] in ("kubernetes", "cryptography"):
             return _told(f"{error.name} is not installed. Install it: pip install 'd4py[operator]'")
@@ -123,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     api = Api(configuration(args.kubeconfig))
     check(api)
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}-{secrets.token_hex(4)}"
-    places = [args.lease_namespace] if args.lease_namespace else args.namespace or [EVERYWHERE]
+    places = args.namespace or [args.lease_namespace or EVERYWHERE]
     leases = [
         Lease(api, place, identity, name=args.lease_name, seconds=args.lease_seconds) for place in dict.fromkeys(places)
     ]

@@ -34,7 +34,7 @@ class Process:
             f"--namespace={namespace}",
         ]
         ports = [f"--metrics-port={self.metrics}", f"--health-port={self.health}"]
-        lease = [f"--lease-namespace={namespace}", f"--lease-seconds={seconds:g}"]
+        lease = [f"--lease-seconds={seconds:g}"]
         with open(log, "ab") as out:
             self.process = subprocess.Popen([*command, *ports, *lease, *words], stdout=out, stderr=out)
 

@@ -77,7 +77,7 @@ def test_one_that_is_told_to_end_lets_the_other_have_it_at_once(hands: Hands, st
 
 def test_an_operator_of_namespaces_has_a_lease_in_each(hands: Hands, start: Start, api: Api) -> None:
     with somebody(api) as more:
-        operator = start(f"--namespace={more.namespace}", "--lease-namespace=")
+        operator = start(f"--namespace={more.namespace}")
 
         def holders() -> set[str]:
             leases = [each.there("Lease", "d4py-operator") for each in (hands, more)]
@@ -116,6 +116,7 @@ def test_health_and_metrics_are_served(hands: Hands, start: Start) -> None:
         (["--lease-seconds=0"], "not a number of seconds from 1 to 3600"),
         (["--metrics-port=99999"], "not a port"),
         (["--namespaces=x"], "unrecognized arguments"),
+        (["--namespace=x", "--lease-namespace=y"], "leave one of them out"),
     ],
 )
 def test_bad_arguments_are_told_in_one_line(words: list[str], said: str) -> None:

@@ -40,5 +40,5 @@ capabilities: {drop: [ALL]}
 
 {{/* Where the operator's leases are: in the namespaces that it works in, or in one for those that work in all. */}}
 {{- define "d4py.leases" -}}
-{{- if .Values.leaseNamespace }}{{ list .Values.leaseNamespace | toJson }}{{ else }}{{ default (list "kube-system") .Values.watchNamespaces | toJson }}{{ end }}
+{{- default (list (default "kube-system" .Values.leaseNamespace)) .Values.watchNamespaces | toJson }}
 {{- end }}
