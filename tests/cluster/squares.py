@@ -56,7 +56,7 @@ KINDS = {
     "NetworkPolicy": "apis/networking.k8s.io/v1/{}/networkpolicies",
 }
 LOOK = 0.25  # seconds between two looks at a run
-LONG = ("--set", "pause=0.1", "--set", "n=200")  # a run of 20 s
+LONG = ("--set", "pause=0.15", "--set", "n=200")  # a run of 30 s: it may be asked for the first time after 18
 
 
 class Sent:

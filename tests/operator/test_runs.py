@@ -140,7 +140,7 @@ def test_a_run_whose_job_does_not_end_with_it_ends_without_it(hands: Hands) -> N
 
 
 def test_an_image_that_cannot_be_pulled_is_told(hands: Hands) -> None:
-    hands.workflow("pull", runPolicy={"startDeadlineSeconds": 3})
+    hands.workflow("pull", runPolicy={"startDeadlineSeconds": 10})
     hands.waits("pull-1", "ImagePullBackOff", "Back-off pulling image")
     eventually(lambda: hands.says("pull") == ("Starting", "ImagePull"), "the trouble to be told")
 
