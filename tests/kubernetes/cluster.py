@@ -248,12 +248,11 @@ class Cluster:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for each in sockets:
-            each.bind(("", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports that nobody listens on, none of which the kernel gives to a connection before they are listened on."""
+    found: list[int] = []
+    while len(found) < number:
+        port = 15_000 + secrets.randbelow(15_000)  # below those of connections and of services
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("", port))
+            found.extend({port} - {*found})
+    return found

@@ -103,7 +103,7 @@ def test_the_same_objects_come_of_it(api: Api, hands: Hands, title: str) -> None
     assert expected.get("orphans", []) == []
     spared = [fate for fate in fates if not fate.died]  # a write that came too late, and was made again, counts twice
     assert [fate.name for fate in spared if fate.api.writes >= fate.api.at] == []
-    assert len(spared) <= 2
+    assert 4 * len(spared) <= len(fates) + 4, spared
     differing = {fate.name: found for fate in fates if (found := picture(hands, fate, things)) != expected}
     assert differing == {}, (expected, undisturbed.api.calls)
 
