@@ -110,10 +110,8 @@ class Supervisor:
         self.start = folder.last_commit()
         self.generation = folder.generation() + 1
         if self.generation > 1:
-            for request in folder.requests():
-                folder.answered(
-                    request
-                )  # what was asked of an earlier start was obeyed then, not what is asked from here on
+            for request in folder.past_requests():
+                folder.answered(request)
         folder.begin_generation(self.generation, self.start)  # before anything else is changed
         folder.write_plan(plan)
         enactment.state.live = enactment.live

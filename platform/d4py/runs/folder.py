@@ -255,6 +255,17 @@ class Folder(Checkpoints):
         except OSError:
             return []
 
+    def past_requests(self) -> list[str]:
+        """Return what was asked of an earlier start: it was obeyed then, or came to nothing.
+
+        What is younger than the state in which a run stopped was asked while a job of it waited to go on: it is for that.
+        """
+        requests, state = self.requests(), self.path / "state.json"
+        if not (submitted(self.path) and state.exists() and self.state().status.over):
+            return requests
+        since = state.stat().st_mtime
+        return [name for name in requests if (self.path / f"request-{name}").stat().st_mtime <= since]
+
     def answered(self, request: str) -> None:
         """Take back what was asked: it is obeyed, or has come to nothing."""
         with suppress(OSError):
