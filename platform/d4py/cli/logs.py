@@ -11,11 +11,11 @@ from pathlib import Path
 from d4py.cli.origin import BAR, Origin, Wanted, ranks_of
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
+from d4py.cli.wait import telling
 from d4py.runs import Folder, find
 from d4py.runs.process import alive
 from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import sleep
-from d4py.targets.find import look_at
 
 ABOUT = "Print the logs of a run: its own, and one of each instance that has logged."
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
@@ -67,7 +67,7 @@ def runs_of(folder: Folder) -> dict[str, Folder]:
 
 def follow(folder: Folder, wanted: Wanted, last: int | None = None) -> None:
     """Print what is logged, as it comes, until the run is over."""
-    logs, look = Logs(folder, wanted), look_at(folder)
+    logs, look = Logs(folder, wanted), telling(folder)
     lines = logs.new()
     show(lines if last is None else lines[len(lines) - min(last, len(lines)) :])
     while True:

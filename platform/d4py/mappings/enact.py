@@ -150,7 +150,7 @@ def _check_over(state: State, *, gone: bool) -> None:
     if not state.status.over and not (gone and state.host != process.here()):
         raise StateError(
             f"The run {state.run!r} is still running (process {state.pid}).",
-            hint=f"Wait for it: d4py wait {state.run}.",
+            hint=f"There is {state.error}." if state.error else f"Wait for it: d4py wait {state.run}.",
         )
 
 
