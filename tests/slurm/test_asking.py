@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.slurm.conftest import SOURCE_ROOT, eventually
 from tests.slurm.played import Call, played
 from tests.slurm.test_code import PLAYED, SITE, job, values
 
@@ -106,3 +110,21 @@ def test_snapshot_of_a_run_whose_job_waits_is_refused(site: Call, here: Path, fo
     assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
     assert "The run 'r' waits for its job, and does nothing that could be kept." in told.stderr
     assert not list(folder.glob("request-*"))
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_check_of_a_profile_that_is_ended_leaves_no_job(
+    sent: signal.Signals, code: int, site: Call, here: Path
+) -> None:
+    environment = {**os.environ, "PATH": f"{here / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(SOURCE_ROOT)}
+    words = [sys.executable, "-m", "d4py.cli.main", "profile", "check", "generic"]
+    with subprocess.Popen(words, cwd=here, env=environment, stderr=subprocess.DEVNULL) as check:
+        children = Path(f"/proc/{check.pid}/task/{check.pid}/children")
+        called = here / "called"
+        eventually(
+            lambda: called.exists() and "d4py-check" in called.read_text() and not children.read_text(), "the job"
+        )
+        check.send_signal(sent)
+
+    assert (check.returncode, "scancel 7\n" in (here / "called").read_text()) == (code, True)
+    assert not list(here.glob(".d4py-check-*"))
