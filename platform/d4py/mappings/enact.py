@@ -260,7 +260,8 @@ def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
 
 def _close(enactment: Enactment, outcome: Outcome, began: float, start: Commit | None) -> Result:
     state, folder = enactment.state, enactment.folder
-    books = audit(folder)
+    over = outcome.status in (Status.DONE, Status.FAILED)  # else it goes on, and a job that is about to end has no time
+    books = audit(folder, opened=over)
     state.status = outcome.status
     state.ended, state.seconds = _now(), state.seconds + time.monotonic() - began
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
