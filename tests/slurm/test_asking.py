@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,33 @@ def test_a_run_that_is_suspended_before_it_began_is_cancelled(site: Call, here: 
     assert "scancel --state=PENDING 7\n" in (here / "called").read_text()
 
 
+def test_a_run_that_was_suspended_while_its_job_waited_goes_on_where_it_is_continued_by_hand(
+    site: Call, here: Path, folder: Path
+) -> None:
+    stopped(here, folder)
+    assert site("suspend r").returncode == 0
+
+    told = site("resume r --here -q")
+
+    assert told.returncode == 0, told.stderr
+    assert values(site, "r") == ["word"]
+
+
+def test_suspend_of_a_sweep_takes_back_those_that_wait(site: Call, here: Path) -> None:
+    (here / "flow.py").write_text(FLOW.replace("words()", "words(n: int = 1)", 1))
+    assert site(f"submit --slurm flow.py {SITE} --sweep n=1,2,3 --run-id s").returncode == 0
+    tasks = "7_1|PENDING|Priority\n7_2|PENDING|Priority"
+    (here / "bin/squeue").write_text(f"#!/bin/sh\ntest -e cancelled || printf '{tasks}\\n'\n")
+    assert job(here, "s", 7, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="0").returncode == 0
+
+    suspended = site("suspend s")
+
+    assert (suspended.returncode, suspended.stderr) == (0, ""), suspended.stderr
+    assert "scancel --state=PENDING 7_1 7_2\n" in (here / "called").read_text()
+    states = [json.loads(site(f"status s/{number} -o json").stdout)["status"] for number in range(3)]
+    assert states == ["done", "cancelled", "cancelled"]
+
+
 def test_a_job_that_begins_meanwhile_obeys(site: Call, here: Path, folder: Path) -> None:
     """It was no more to be taken back; and status blames no time for that."""
     stopped(here, folder)
@@ -92,6 +120,22 @@ def test_a_job_that_begins_meanwhile_obeys(site: Call, here: Path, folder: Path)
 
     assert ended.returncode == 5, ended.stderr
     assert "stopped (exit code 5; stopped after a checkpoint)\n" in told
+
+
+def test_a_job_that_is_sent_while_its_run_is_suspended_is_taken_back(site: Call, here: Path, folder: Path) -> None:
+    """The job before was being cut when it was asked."""
+    stopped(here, folder)
+    now = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps({**now, "status": "running", "exit_code": None, "host": "n1"}))
+
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(site, "suspend r --timeout 0.5")
+        eventually(lambda: list(folder.glob("request-suspend-*")), "the request")
+        (folder / "state.json").write_text(json.dumps(now))
+        suspended = asking.result()
+
+    assert (suspended.returncode, suspended.stdout) == (0, "r: stopped. Continue: d4py resume r\n"), suspended.stderr
+    assert "scancel --state=PENDING 8\n" in (here / "called").read_text()
 
 
 def test_what_was_asked_of_an_earlier_job_is_not_asked_of_the_next(site: Call, here: Path, folder: Path) -> None:

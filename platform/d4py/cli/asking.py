@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from d4py.cli.parser import Namespace, Parser, seconds
 from d4py.cli.summary import run_name
@@ -34,9 +35,14 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
         folder.request(kind)
     if room is not None and kind == "cancel":
         room.cancel(folder)
-    elif room is not None and kind == "suspend" and (before.status is Status.QUEUED or isinstance(folder, Sweep)):
+    if room is not None and kind == "suspend" and (before.status is Status.QUEUED or isinstance(folder, Sweep)):
         room.withdraw(folder)  # what waits has nobody to read what was asked
-    state = until(folder, lambda state: effect(folder, state), timeout=args.timeout, look=look)
+        look = look_at(folder)
+    state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
+    if room is not None and kind == "suspend" and state is None and look().status is Status.QUEUED:
+        room.withdraw(folder)  # its job was being cut, and has sent another meanwhile
+        look = look_at(folder)
+        state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
     killed = len(room.end(folder, now=now)) if room is not None and kind == "cancel" else 0
     last = look()
     name = run_name(folder.path, last.run)

@@ -274,7 +274,7 @@ class Folder(Checkpoints):
         What is younger than the state in which a run stopped was asked while a job of it waited to go on: it is for that.
         """
         requests, state = self.requests(), self.path / "state.json"
-        if not (submitted(self.path) and state.exists() and self.state().status.over):
+        if not (submitted(self.path) and state.exists() and self.state().status is Status.STOPPED):
             return requests
         since = state.stat().st_mtime
         return [name for name in requests if (self.path / f"request-{name}").stat().st_mtime <= since]
