@@ -267,7 +267,9 @@ def _close(enactment: Enactment, outcome: Outcome, began: float, start: Commit |
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
     state.traceback = outcome.failure.traceback if outcome.failure else ""
     state.exit_code = _exit_code(outcome, books)
-    if outcome.status is Status.STOPPED and not enactment.live:  # what is live may have had nothing to give
+    if outcome.status is Status.STOPPED and not (
+        enactment.live or outcome.asked
+    ):  # what is live may have had nothing to give
         state.further = folder.is_past(start)
     if state.exit_code in (0, 4):
         learn(enactment, books)

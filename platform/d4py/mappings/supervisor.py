@@ -129,6 +129,7 @@ class Supervisor:
         self.outcome: Outcome | None = None
         self._asked = 0.0
         self._wanted = False  # somebody waits for a checkpoint
+        self._suspended = False  # by a command
         self._interval = enactment.options.checkpoint or FIRST_CHECKPOINT
         self._due = time.monotonic() + self._interval
         self._next_tick = 0.0
@@ -253,6 +254,7 @@ class Supervisor:
                 self._wanted = True
                 self._checkpoint(time.monotonic())
             elif kind == "suspend":
+                self._suspended = True
                 self._obey(self.coordinator.suspend())
             elif kind == "cancel" and self.enactment.live and not self._cancelled:
                 self._cancelled = True
@@ -314,7 +316,7 @@ class Supervisor:
                     assert self.coordinator.last is not None
                     self._release_last(self.coordinator.last)
                 case Suspended():
-                    self._end(Outcome(status=Status.STOPPED, reason=self._stopped()))
+                    self._end(Outcome(status=Status.STOPPED, reason=self._stopped(), asked=self._suspended))
                 case Fail(reason):
                     self._fail(None, reason)
 

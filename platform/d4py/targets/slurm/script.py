@@ -56,7 +56,7 @@ else
         ! grep -q '^ "status": "stopped"' "$folder/state.json" || code=5
     if [ "$code" = 5 ] && [ -n "$d4py_cut" ] && grep -q '^ "status": "stopped"' "$folder/state.json"; then
         if grep -q '^ "further": false' "$folder/state.json"; then
-            echo {fruitless} >&2
+            echo "d4py: this job came no further than where it began, and none follows it: d4py status says more" >&2
         else
             {again}
         fi
@@ -65,7 +65,6 @@ fi
 d4py_end "$code"
 """
 EARLY = "The time of the job was over before the run began, or went on, and no job follows."
-FRUITLESS = "this job came no further than where it began, and none follows it"
 UNSENT = "The next job could not be sent: "
 _SPARE = 15  # seconds before the end of a job in which nothing is begun
 # What is refused now may be taken in a minute: it is sent as long as there is time. What was sent though sbatch heard nothing of it is found.
@@ -224,7 +223,6 @@ class Script:
             resume=quoted(self.resume),
             launch=launch,
             early=shlex.quote(f"d4py: error: {EARLY} d4py resume --time gives it more."),
-            fruitless=shlex.quote(f"d4py: {FRUITLESS}: d4py status says more"),
             again=self._again(script),
         )
 

@@ -11,8 +11,8 @@ from d4py.errors import StateError, UsageError
 from d4py.runs.state import Status
 from d4py.runs.submission import submission
 from d4py.runs.sweep import Sweep, sweep_of
-from d4py.targets.slurm.commands import JOB, SlurmError, accounted, jobs_of_room, queued, rooms_at_work
-from d4py.targets.slurm.script import EARLY, FRUITLESS, UNSENT
+from d4py.targets.slurm.commands import JOB, SlurmError, accounted, cancel_jobs, jobs_of_room, queued, rooms_at_work
+from d4py.targets.slurm.script import EARLY, UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _EACH, _LONGEST, _SLOWER = 3.0, 30.0, 1.5  # seconds between two questions to Slurm, at first and where nothing changes
 _GRACE = 15.0  # seconds that a job which is gone may still be about to write its state
-WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
+_WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 _RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 _STOPPED = "5"  # the exit code of a job whose run can be continued
-ALIVE = (*WAITING, *_RUNNING)
+_ALIVE = (*_WAITING, *_RUNNING)
 _OPEN = (Status.STOPPED, Status.LOST)  # over, and perhaps a job goes on with it
 _FRUITLESS = ", no further than where its job began, so that no job follows: d4py resume {} --time gives it more time, offset() and seek() spare a source what it wrote before"
 
@@ -61,7 +61,7 @@ def notice(run: Folder) -> set[Path]:
     folder = whole_of(run)
     sent = submission(folder.path)
     assert sent is not None
-    runs = runs_of(folder)
+    runs = _runs_of(folder)
     noted = {_array(job) for jobs in (sent.jobs, *map(jobs_of, runs)) for job in jobs}
     clusters = ",".join({job.partition(";")[2] for job in sent.jobs} - {""})
     late: set[Path] = set()
@@ -104,7 +104,7 @@ class Watcher:
 
     def __init__(self, *folders: Folder, sure: bool = False) -> None:
         self._sure_only = sure
-        self._folders = {folder: runs_of(folder) for folder in folders}
+        self._folders = {folder: _runs_of(folder) for folder in folders}
         self._runs = [run for runs in self._folders.values() for run in runs]
         self._asked, self._pause = -_EACH, _EACH
         self._names: dict[str, str] = {}  # Slurm's words for how jobs are doing
@@ -149,13 +149,12 @@ class Watcher:
                 raise
             self._names, self._silence = {}, error.message
         self._sure = {one.question for one in runs}
-        gone = any(self._names.get(one.job) not in ALIVE for one in runs) and not self._silence
+        gone = any(self._names.get(one.job) not in _ALIVE for one in runs) and not self._silence
         changed = gone or self._names != before  # what is gone is soon known to be over
         self._pause = _EACH if changed else min(_LONGEST, self._pause * _SLOWER)
 
 
-def runs_of(folder: Folder) -> list[Folder]:
-    """Return the members of a sweep; a run that is none is alone."""
+def _runs_of(folder: Folder) -> list[Folder]:
     return [member.folder for member in folder.members] if isinstance(folder, Sweep) else [folder]
 
 
@@ -196,7 +195,7 @@ def _names(runs: Collection[_Open]) -> dict[str, str]:
     known = {job: state for job, (state, _) in queued(*jobs).items()}
     forgotten = [one.job for one in runs if one.job and one.job not in known and one.accounted]
     known |= accounted(*forgotten) if forgotten else {}
-    moved = [one for one in runs if known.get(one.job) not in ALIVE and one.renewed()]
+    moved = [one for one in runs if known.get(one.job) not in _ALIVE and one.renewed()]
     return _names(runs) if moved else known
 
 
@@ -234,11 +233,11 @@ class _Open:
 
     def judged(self, name: str | None) -> State:
         """Return the state, by what Slurm says of the newest job."""
-        if self.past and name in ALIVE:
+        if self.past and name in _ALIVE:
             self.state.status, self.state.exit_code, self.state.error = Status.QUEUED, None, ""
             self.state.pid = 0  # that of the job before
             return self.state
-        if name not in ALIVE and self.state.status.over:
+        if name not in _ALIVE and self.state.status.over:
             return _stood(self.run, self.state) if self.state.status is not Status.LOST else self.state
         return _judged(self.run, self.state, name)
 
@@ -254,14 +253,14 @@ def _stood(folder: Folder, state: State) -> State:
     elif code == str(UsageError.exit_code) or early:
         refusal = early or _refusal(folder) or f"d4py logs {state.run} may say why."
         state.error = "; ".join(filter(None, (state.error, f"its job could not go on with it: {refusal}")))
-    elif not state.further and _fruitless(folder):
+    elif not state.further:
         state.error += _FRUITLESS.format(state.run)
     return state
 
 
 def _judged(folder: Folder, state: State, name: str | None) -> State:
     stays = state.status in _OPEN and name in _RUNNING and not _ended(folder)  # it has yet to go on
-    if name in WAITING or stays:
+    if name in _WAITING or stays:
         if state.status is not Status.QUEUED:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
@@ -306,6 +305,42 @@ def told(folder: Folder) -> str:
     return f"{jobs[-1]}, {state.lower()}" + (f" ({reason})" if reason not in ("", "None") else "")
 
 
+def cancel(folder: Folder) -> None:
+    """Cancel those jobs of a run, or of a sweep, that wait; what has not begun is cancelled with that."""
+    runs = _runs_of(folder)
+    jobs = {job: run for run in runs for job in jobs_of(run)}
+    states = queued(*jobs)
+    waiting = [job for job in jobs if states.get(job, ("", ""))[0] in _WAITING]
+    cancel_jobs(*waiting)
+    for run in runs:
+        sent = submission(run.path)
+        if sent is not None and not (run.path / "run.json").exists():
+            sent.cancelled = True
+            sent.write(run.path)
+
+
+def end(folder: Folder, *, now: bool = False) -> list[Folder]:
+    """Kill the jobs of a run that was cancelled, or of those of a sweep that were; return which of them had not ended by themselves.
+
+    What is done has its job end by itself, and what has a live source drains. now: that is killed, too.
+    """
+    dying = [
+        (run, state)
+        for run, state in zip(_runs_of(folder), Watcher(folder).states(), strict=True)
+        if state.status is Status.CANCELLED or not (state.status.over or (_drains(state) and not now))
+    ]
+    jobs = {run: jobs_of(run) for run, _ in dying}
+    known = queued(*(job for some in jobs.values() for job in some))
+    left = {job for job, (name, _) in known.items() if name in _ALIVE}
+    cancel_jobs(*dict.fromkeys(job for some in jobs.values() for job in some if job in left))
+    return [run for run, state in dying if not state.status.over and left.intersection(jobs[run])]
+
+
+def _drains(state: State) -> bool:
+    """Whether a run that was asked to end takes its time for it: what a live source gave is worked off."""
+    return state.live and state.status is Status.RUNNING
+
+
 def held(folders: Sequence[Folder]) -> list[Folder]:
     """Return those runs and sweeps for which a job waits or runs, also where nobody noted it. Raises SlurmError."""
     clusters = {folder: {job.partition(";")[2] for job in jobs_of(folder)} or {""} for folder in folders}
@@ -340,24 +375,14 @@ def _last_code(folder: Folder, since: float) -> str:
 
 def _refusal(folder: Folder) -> str:
     """Return why the newest job of a run came to nothing, as its log says."""
-    log = _newest_log(folder)
-    return last_error(log) if log else ""
-
-
-def _newest_log(folder: Folder) -> Path | None:
-    return max((folder.path / "logs").glob("job-*.log"), key=lambda path: path.stat().st_mtime, default=None)
+    logs = sorted((folder.path / "logs").glob("job-*.log"), key=lambda path: path.stat().st_mtime)
+    return last_error(logs[-1]) if logs else ""
 
 
 def _early(folder: Folder) -> str:
     """Return what the newest job of a run says where its time was over before it could do anything."""
     refusal = _refusal(folder)
     return refusal if refusal.startswith(EARLY) else ""
-
-
-def _fruitless(folder: Folder) -> bool:
-    """Whether the newest job of a run says that none follows it. One whose run was suspended does not."""
-    log = _newest_log(folder)
-    return log is not None and f"d4py: {FRUITLESS}" in log.read_text(encoding="utf-8", errors="replace")
 
 
 def last_error(log: Path) -> str:
