@@ -197,7 +197,7 @@ class Folder(Checkpoints):
         silent = time.time() - (self.path / "state.json").stat().st_mtime
         if silent < _SILENT or state.host in ("", here()):
             return ""
-        name = state.run if self.path == home() / state.run else self.path
+        name = state.run if self.path == (home() / state.run).resolve() else self.path
         return f"no sign of life from {state.host} for {silent:.0f} s; if its job is over: d4py resume {name} --gone"
 
     def write_failure(self, generation: int, error: str, traceback: str) -> None:
