@@ -238,6 +238,27 @@ def test_a_run_whose_process_is_gone_is_lost_and_can_be_resumed(program: Call, c
         assert (resumed.code, resumed.err, "Total.output: 15" in resumed.out) == (0, "", True)
 
 
+def test_a_run_whose_job_on_another_host_is_gone_is_told_of_and_can_be_resumed(program: Call, call: Call) -> None:
+    with submitted(program, "waiting.py") as run:
+        eventually(lambda: "got 2" in call(f"logs {run}").out)
+        folder = find(run)
+        os.kill(folder.state().pid, signal.SIGKILL)
+        eventually(lambda: folder.state().status.over)
+        left = json.loads((folder.path / "state.json").read_text())
+        (folder.path / "state.json").write_text(json.dumps({**left, "host": "n1"}))
+        os.utime(folder.path / "state.json", (time.time() - 100,) * 2)
+        says = f"s; if its job is over: d4py resume {run} --gone"
+
+        assert "on n1; no sign of life from n1 for 10" in (told := call(f"status {run}").out)
+        assert says in told
+        refused = call(f"resume {run}")
+        assert (refused.code, refused.err.count("\n"), f"{says}.\n" in refused.err) == (2, 1, True), refused.err
+        waited = call(f"wait {run} --timeout 0.1")
+        assert (waited.err.count(says), waited.code) == (1, 2), waited.err
+        touch("go")
+        assert call(f"resume {run} --gone").code == 0
+
+
 def test_wait_gives_up_when_its_time_is_up(program: Call, call: Call) -> None:
     with submitted(program, "waiting.py") as run:
         told = call(f"wait {run} --timeout 0.1")

@@ -68,6 +68,32 @@ def test_a_job_that_comes_no_further_is_followed_by_none_until_somebody_gives_mo
     assert outputs(call, "vain") == ANSWER
 
 
+def test_a_run_that_is_suspended_while_its_next_job_waits_waits_no_more(
+    call: Call, here: Path, cluster: Cluster
+) -> None:
+    profile(here)
+    gate = here / "gate"
+    words = f"--profile mine --mapping simple --partition short --time 2 --set gate={gate} --run-id rest"
+    call(f"submit --slurm wf.py {words}")
+    folder = here / "state/d4py/runs/rest"
+    eventually(lambda: written(call, "rest") > 30, "some numbers")
+    (first,) = json.loads((folder / "submission.json").read_text())["jobs"]
+    cluster.call("scontrol", "update", "partition=short", "state=down")
+    try:
+        cluster.call("scancel", "--signal=USR1", "--batch", first)
+        eventually(lambda: state(call, "rest")["status"] == "queued", "the next job")
+        suspended = call("suspend rest")
+    finally:
+        cluster.call("scontrol", "update", "partition=short", "state=up")
+
+    assert (suspended.code, suspended.out) == (0, "rest: stopped. Continue: d4py resume rest\n"), suspended.err
+    assert "d4py-rest" not in cluster.call("squeue", "--noheader", "--format=%j")
+    gate.touch()
+    assert call("resume rest").code == 0
+    done(call, "rest")
+    assert outputs(call, "rest") == ANSWER
+
+
 def test_a_run_that_is_cancelled_while_it_makes_its_last_checkpoint_stays_cancelled(
     call: Call, here: Path, cluster: Cluster
 ) -> None:

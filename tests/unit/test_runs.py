@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -137,7 +139,20 @@ def test_a_running_run_whose_process_lives_is_running(folder: Folder) -> None:
 def test_a_run_on_another_host_is_believed(folder: Folder) -> None:
     folder.write_state(State(run="r1", status=Status.RUNNING, pid=1, pid_start="1", host="another-host"))
 
-    assert folder.state().status is Status.RUNNING
+    assert (folder.state().status, folder.state().error) == (Status.RUNNING, "")
+
+
+def test_a_run_on_another_host_that_gives_no_sign_of_life_is_told_of(folder: Folder) -> None:
+    folder.write_state(State(run="r1", status=Status.RUNNING, pid=1, pid_start="1", host="another-host"))
+    os.utime(folder.path / "state.json", (time.time() - 90,) * 2)
+
+    state = folder.state()
+
+    assert state.status is Status.RUNNING
+    assert re.fullmatch(
+        f"no sign of life from another-host for 9[0-9] s; if its job is over: d4py resume {folder.path} --gone",
+        state.error,
+    )
 
 
 @pytest.mark.parametrize("host", ["", "another"])

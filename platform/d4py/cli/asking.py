@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from d4py.cli.parser import Namespace, Parser, seconds
 from d4py.cli.summary import run_name
 from d4py.cli.table import number_of, painted_status
-from d4py.runs import Folder, State, find
+from d4py.runs import Folder, State, Status, find
 from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import going_on, until
 from d4py.targets.find import look_at, target_of
@@ -28,13 +29,20 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     look, room = look_at(folder), target_of(folder)
     if room is not None and kind == "cancel" and look().status.over:
         room.notice(folder)  # perhaps a job is to go on with it
-    going_on(folder, what=what, look=look)
+    before = going_on(folder, what=what, look=look)
     now = kind == "cancel" and args.now
     for _ in range(2 if now else 1):  # the first has live sources drain, the second ends that
         folder.request(kind)
     if room is not None and kind == "cancel":
         room.cancel(folder)
-    state = until(folder, lambda state: effect(folder, state), timeout=args.timeout, look=look)
+    if room is not None and kind == "suspend" and (before.status is Status.QUEUED or isinstance(folder, Sweep)):
+        room.withdraw(folder)  # what waits has nobody to read what was asked
+        look = look_at(folder)
+    state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
+    if room is not None and kind == "suspend" and state is None and look().status is Status.QUEUED:
+        room.withdraw(folder)  # its job was being cut, and has sent another meanwhile
+        look = look_at(folder)
+        state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
     killed = len(room.end(folder, now=now)) if room is not None and kind == "cancel" else 0
     last = look()
     name = run_name(folder.path, last.run)

@@ -11,16 +11,17 @@ from pathlib import Path
 from d4py.cli.origin import BAR, Origin, Wanted, ranks_of
 from d4py.cli.parser import Namespace, Parser, add_run, whole
 from d4py.cli.table import DIM, paint
+from d4py.cli.wait import telling
 from d4py.runs import Folder, find
 from d4py.runs.process import alive
 from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import sleep
-from d4py.targets.find import look_at
 
 ABOUT = "Print the logs of a run: its own, and one of each instance that has logged."
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 _LAST = "~"  # sorts after every stamp
 _LOOK = 0.2  # seconds
+_FILES = 1_000  # that are looked at in a second: a file system of many ranks has others to serve
 _LAST_WORDS = 2.0
 
 
@@ -67,7 +68,7 @@ def runs_of(folder: Folder) -> dict[str, Folder]:
 
 def follow(folder: Folder, wanted: Wanted, last: int | None = None) -> None:
     """Print what is logged, as it comes, until the run is over."""
-    logs, look = Logs(folder, wanted), look_at(folder)
+    logs, look = Logs(folder, wanted), telling(folder)
     lines = logs.new()
     show(lines if last is None else lines[len(lines) - min(last, len(lines)) :])
     while True:
@@ -79,7 +80,7 @@ def follow(folder: Folder, wanted: Wanted, last: int | None = None) -> None:
         show(logs.new(whole=state.status.over))
         if state.status.over:
             return
-        sleep(state.pid, _LOOK)
+        sleep(state.pid, max(_LOOK, logs.files / _FILES))
 
 
 def show(lines: list[tuple[str, str]], *, plain: bool = False) -> None:
@@ -98,12 +99,16 @@ class Logs:
         self._wanted = wanted
         self._ranks: dict[str, dict[str, int]] = {}  # of runs that have a plan, by their mark
         self._read: dict[Path, int] = {}
+        self._sizes: dict[Path, int] = {}  # as they were when they were read
+        self.files = 0  # how many there are
 
     def new(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return lines that were not returned yet, by time. whole: also a last line without its end."""
         found: list[tuple[str, str, str]] = []
+        self.files = 0
         for mark, run in self._runs.items():
             for path in sorted((run.path / "logs").glob("*.log")):
+                self.files += 1
                 origin = Origin(path.stem, self._ranks_of(mark).get(path.stem))
                 if origin in self._wanted:
                     found.extend((stamp, f"{mark}{origin}", text) for stamp, text in self._lines(path, whole=whole))
@@ -117,12 +122,16 @@ class Logs:
         return self._ranks.get(mark, {})
 
     def _lines(self, path: Path, *, whole: bool) -> list[tuple[str, str]]:
+        size, read = path.stat().st_size, self._read.get(path, 0)
+        if size == (read if whole else self._sizes.get(path, 0)):
+            return []
+        self._sizes[path] = size
         with open(path, "rb") as file:
-            file.seek(self._read.get(path, 0))
+            file.seek(read)
             data = file.read()
         if not whole:
             data = data[: data.rfind(b"\n") + 1]
-        self._read[path] = self._read.get(path, 0) + len(data)
+        self._read[path] = read + len(data)
         lines = []
         stamp = _LAST
         for text in data.decode("utf-8", "replace").splitlines():

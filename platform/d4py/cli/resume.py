@@ -108,6 +108,7 @@ def call(args: Namespace) -> int:
             say_of_edits(folder, room, args)
         args.here = True
         args.gone = once(partial(room.free, folder))
+        folder.forget_requests()  # of a job that was to go on: whoever continues the run by hand was not asked
     if args.image is not None and args.time is None:
         copies.refuse()
         return continued(args, folder)

@@ -27,6 +27,7 @@ def options(parser: Parser) -> None:
     add_image(parser)
     parser.add_argument("--run-id", metavar="ID", type=run_id, help="its id (default: made from the time)")
     parser.add_argument("--source", help=argparse.SUPPRESS)  # what a submission noted of the workflow, for its job
+    parser.add_argument("--member", help=argparse.SUPPRESS)  # the parameters that a sweep gives one of its members
 
 
 def add_course(parser: Parser) -> None:

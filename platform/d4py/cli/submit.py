@@ -157,15 +157,14 @@ def received(args: Namespace, name: str, path: Path) -> Folder | None:
 
 def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     """Send it to Slurm; None where only the script is wanted. What is wrong with the workflow is told at once."""
+    from d4py.cli.given import kept
     from d4py.cli.members import wanted
-    from d4py.cli.parcel import wheels_sent
     from d4py.cli.staging import check_output, stage
     from d4py.cli.workflow import mapping_of
     from d4py.mappings import get
     from d4py.runs.submission import submitted
     from d4py.targets import slurm
     from d4py.targets.slurm.code import NOTE
-    from d4py.targets.slurm.wheelhouse import gathered, requirements_of
 
     refuse(args, _KUBERNETES, "Add --kubernetes.")
     check_output(args)
@@ -178,6 +177,7 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     mapping = mapping_of(args, workflow)[0] if args.mapping or "mapping" in workflow.toml.get("defaults", {}) else "mpi"
     get(mapping)
     own = image is None and keeps(args, workflow)
+    files = kept(args, path / "job")
     script = slurm.script_of(
         name,
         path,
@@ -201,10 +201,7 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
     if image is not None:
         path.mkdir(parents=True, exist_ok=True)
         image.lay([Path.cwd(), path, *seen])
-    wheels = None
-    if environment == "wheelhouse" and not submitted(path):
-        needed = requirements_of(workflow.toml, workflow.name)
-        wheels = wheels_sent() if args.received else gathered(needed, mapping=mapping)
+    wheels = wheels_of(args, workflow, mapping) if environment == "wheelhouse" and not submitted(path) else None
     pinned = replace(workflow, digest=workflow.digest if environment == "host" else "")
     return slurm.submit(
         script,
@@ -214,7 +211,18 @@ def to_slurm(args: Namespace, name: str, path: Path) -> Folder | None:
         sweep=sweep,
         wheels=wheels,
         source=pinned if own else None,
+        files=files,
     )
+
+
+def wheels_of(args: Namespace, workflow: Workflow, mapping: str) -> Path:
+    """Return the folder of the wheels that the environment of a run is made of."""
+    from d4py.cli.parcel import wheels_sent
+    from d4py.targets.slurm.wheelhouse import gathered, requirements_of
+
+    if args.received:
+        return wheels_sent()
+    return gathered(requirements_of(workflow.toml, workflow.name), mapping=mapping)
 
 
 def keeps(args: Namespace, workflow: Workflow) -> bool:
@@ -263,9 +271,8 @@ def in_image(args: Namespace, environment: str) -> Container | None:
 
 
 def things_of(args: Namespace) -> list[Path]:
-    """Return the files and folders that the arguments name."""
-    named = [value for _, value in args.parameters] + [args.file]
-    return [Path(name) for name in named if name and Path(name).exists()]
+    """Return the files and folders that the parameters name."""
+    return [Path(value) for _, value in args.parameters if value and Path(value).exists()]
 
 
 def loaded_or_not(args: Namespace, values: Mapping[str, str]) -> Workflow:

@@ -132,6 +132,7 @@ def source_of(args: Namespace, more: Parameters[str, str] | None = None) -> Sour
     from d4py.graph.load import find
 
     kept = parameters_in(args.set_from) if args.set_from is not None else {}
+    kept |= parameters_in(args.member) if getattr(args, "member", None) is not None else {}
     asked: dict[str, dict[str, str]] = {}
     for pe, name, value in args.resources:
         asked.setdefault(pe, {})[name] = value

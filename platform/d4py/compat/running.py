@@ -73,7 +73,7 @@ def tell_iterations(result: Result, calls: Mapping[str, data.Calls]) -> None:
     """Print for each instance how often it was called."""
     folder = Folder(result.folder)
     commit = folder.last_commit()
-    parts = [folder.part(key) for _, key in sorted(commit.parts.items())] if commit else []
+    parts = [folder.head(key) for _, key in sorted(commit.parts.items())] if commit else []
     read = {rank: sum(count["read"].values()) for part in parts for rank, count in part.counts.items()}
     for instance in folder.plan().instances:
         own = calls.get(instance.pe)

@@ -69,7 +69,7 @@ class Abandon(NamedTuple):
 Event = FrameArrived | Acknowledged | BarrierAsked | Committed | Drain | Bereaved | RunOver | Abandon
 
 
-PART_VERSION = 2  # of what a part keeps
+PART_VERSION = 3  # of what a part keeps
 
 
 @dataclass(slots=True)

@@ -150,7 +150,7 @@ def _check_over(state: State, *, gone: bool) -> None:
     if not state.status.over and not (gone and state.host != process.here()):
         raise StateError(
             f"The run {state.run!r} is still running (process {state.pid}).",
-            hint=f"Wait for it: d4py wait {state.run}.",
+            hint=f"There is {state.error}." if state.error else f"Wait for it: d4py wait {state.run}.",
         )
 
 
@@ -260,13 +260,16 @@ def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
 
 def _close(enactment: Enactment, outcome: Outcome, began: float, start: Commit | None) -> Result:
     state, folder = enactment.state, enactment.folder
-    books = audit(folder)
+    over = outcome.status in (Status.DONE, Status.FAILED)  # else it goes on, and a job that is about to end has no time
+    books = audit(folder, opened=over)
     state.status = outcome.status
     state.ended, state.seconds = _now(), state.seconds + time.monotonic() - began
     state.error = outcome.reason if outcome.status is not Status.DONE else ""
     state.traceback = outcome.failure.traceback if outcome.failure else ""
     state.exit_code = _exit_code(outcome, books)
-    if outcome.status is Status.STOPPED and not enactment.live:  # what is live may have had nothing to give
+    if outcome.status is Status.STOPPED and not (
+        enactment.live or outcome.asked
+    ):  # what is live may have had nothing to give
         state.further = folder.is_past(start)
     if state.exit_code in (0, 4):
         learn(enactment, books)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Outcome(NamedTuple):
     """`failure` where a PE raised; `reason` where the run could not go on for another cause; `torn` where items are known to be missing.
 
-    `superseded` where another process goes on with the run: then this one says nothing more in its folder.
+    `superseded` where another process goes on with the run: then this one says nothing more in its folder. `asked` where a command had it stop, not its time.
     """
 
     status: Status
@@ -22,3 +22,4 @@ class Outcome(NamedTuple):
     reason: str = ""
     torn: bool = False
     superseded: Superseded | None = None
+    asked: bool = False

@@ -110,10 +110,8 @@ class Supervisor:
         self.start = folder.last_commit()
         self.generation = folder.generation() + 1
         if self.generation > 1:
-            for request in folder.requests():
-                folder.answered(
-                    request
-                )  # what was asked of an earlier start was obeyed then, not what is asked from here on
+            for request in folder.past_requests():
+                folder.answered(request)
         folder.begin_generation(self.generation, self.start)  # before anything else is changed
         folder.write_plan(plan)
         enactment.state.live = enactment.live
@@ -131,6 +129,7 @@ class Supervisor:
         self.outcome: Outcome | None = None
         self._asked = 0.0
         self._wanted = False  # somebody waits for a checkpoint
+        self._suspended = False  # by a command
         self._interval = enactment.options.checkpoint or FIRST_CHECKPOINT
         self._due = time.monotonic() + self._interval
         self._next_tick = 0.0
@@ -255,6 +254,7 @@ class Supervisor:
                 self._wanted = True
                 self._checkpoint(time.monotonic())
             elif kind == "suspend":
+                self._suspended = True
                 self._obey(self.coordinator.suspend())
             elif kind == "cancel" and self.enactment.live and not self._cancelled:
                 self._cancelled = True
@@ -316,7 +316,7 @@ class Supervisor:
                     assert self.coordinator.last is not None
                     self._release_last(self.coordinator.last)
                 case Suspended():
-                    self._end(Outcome(status=Status.STOPPED, reason=self._stopped()))
+                    self._end(Outcome(status=Status.STOPPED, reason=self._stopped(), asked=self._suspended))
                 case Fail(reason):
                     self._fail(None, reason)
 

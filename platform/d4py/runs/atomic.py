@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write(path: Path, data: bytes, *, durable: bool = True, entered: bool = True) -> None:
-    """Write a file by rename. durable: its contents survive a power cut. entered: so does its entry in the folder."""
+def write(path: Path, *data: bytes, durable: bool = True, entered: bool = True) -> None:
+    """Write a file by rename, of pieces that are not joined in memory. durable: its contents survive a power cut. entered: so does its entry in the folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write(temporary, data, durable=durable)
+        _write(temporary, *data, durable=durable)
         os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
@@ -65,9 +65,9 @@ def sync(path: Path) -> None:
         raise DiskError.of(path, error) from error
 
 
-def _write(path: Path, data: bytes, *, durable: bool) -> None:
+def _write(path: Path, *data: bytes, durable: bool) -> None:
     with open(path, "wb") as file:
-        file.write(data)
+        file.writelines(data)
         file.flush()
         if durable:
             os.fsync(file.fileno())

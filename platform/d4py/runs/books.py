@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from d4py.runs import spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from d4py.engine.link import Part
     from d4py.plan.plan import Plan
@@ -67,22 +67,45 @@ def keep(plan: Plan, parts: Sequence[Part], spooled: Counter[tuple[int, str]]) -
     return Books(tuple(lines), _per_pe(plan, counts), {part.cell: part.seconds for part in parts})
 
 
-def audit(folder: Folder) -> Books:
-    """Recompute the books of a run from its last commit, counting what is in the spools."""
+def audit(folder: Folder, *, opened: bool = True) -> Books:
+    """Recompute the books of a run from its last commit, counting what is in the spools. opened: else what its parts say that they reach, and no spool is read."""
     commit = folder.last_commit()
     if commit is None:
         return Books((), {}, {})
     plan = folder.plan()
     spooled: Counter[tuple[int, str]] = Counter()
-    parts = [_counted(folder, key, spooled) for _, key in sorted(commit.parts.items())]
+    parts = [replace(folder.head(key), positions={}) for _, key in sorted(commit.parts.items())]
+    consumed = _consumed(plan)
+    for part in parts:
+        spooled.update(_spooled(folder, part) if opened else _reached(part, consumed))
     return keep(plan, parts, spooled)
 
 
-def _counted(folder: Folder, key: str, spooled: Counter[tuple[int, str]]) -> Part:
-    """Count the records that a part reaches, by rank and output; return the part without what PEs keep: all of a run may not fit in memory."""
-    part = folder.part(key)
-    spooled.update((rank, name) for rank, name, _ in spool.read(folder.path / "outputs", part.outputs or ()))
-    return replace(part, states={}, partials={}, positions={})
+def _spooled(folder: Folder, part: Part) -> Counter[tuple[int, str]]:
+    """Count the records that a part reaches, by rank and output."""
+    return Counter((rank, name) for rank, name, _ in spool.read(folder.path / "outputs", part.outputs or ()))
+
+
+def _reached(part: Part, consumed: Collection[tuple[int, str]]) -> Counter[tuple[int, str]]:
+    """Count them by what the spool counted when it wrote them: a spool tells the outputs of a cell not apart, so all that is missing is of one."""
+    found = Counter(
+        {
+            (rank, output): number
+            for rank, count in part.counts.items()
+            for output, number in count["written"].items()
+            if (rank, output) not in consumed
+        }
+    )
+    if found:
+        found[max(found, key=found.__getitem__)] += spool.records(part.outputs) - found.total()
+    return found
+
+
+def _consumed(plan: Plan) -> set[tuple[int, str]]:
+    """Return the outputs that some PE reads, by rank."""
+    read = {(route.writer, route.output) for route in plan.routes}
+    outputs = {pe: [output for writer, output in read if writer == pe] for pe, _ in read}
+    return {(instance.rank, output) for instance in plan.instances for output in outputs.get(instance.pe, ())}
 
 
 def _channels(plan: Plan, parts: Sequence[Part]) -> Iterable[Line]:
@@ -128,10 +151,10 @@ def _inputs(plan: Plan, counts: dict[int, dict[str, dict[str, int]]]) -> Iterabl
 def _outputs(
     plan: Plan, counts: dict[int, dict[str, dict[str, int]]], spooled: Counter[tuple[int, str]]
 ) -> Iterable[Line]:
-    consumed = {(route.writer, route.output) for route in plan.routes}
+    consumed = _consumed(plan)
     for instance in plan.instances:
         for output, number in counts.get(instance.rank, {}).get("written", {}).items():
-            if (instance.pe, output) not in consumed:
+            if (instance.rank, output) not in consumed:
                 yield Line("output", f"{instance.label}.{output}", number, spooled[instance.rank, output])
 
 

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
-from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from d4py.engine.coordinator import Commit
 from d4py.errors import StateError, Superseded
 from d4py.runs import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from d4py.engine.link import Part
@@ -28,21 +29,46 @@ class Checkpoints:
         self._unsettled = [self.path, self.path.parent]  # folders with entries that may not be durable yet
 
     def write_part(self, part: Part) -> str:
-        """Make a part durable, but for its entry in the folder, which the commit that names it syncs; return its key."""
+        """Make a part durable, but for its entry in the folder, which the commit that names it syncs; return its key.
+
+        What PEs keep comes last in its file: whoever counts what was done reads the head of it alone.
+        """
         key = f"{part.generation:04d}-{'end' if part.final else format(part.epoch, '06d')}-{part.cell:05d}"
-        atomic.write(self.path / "parts" / f"{key}.part", pickle.dumps(part, protocol=5), entered=False)
+        kept = pickle.dumps((part.states, part.partials), protocol=5)
+        head = pickle.dumps((replace(part, states={}, partials={}), len(kept)), protocol=5)
+        atomic.write(self.path / "parts" / f"{key}.part", head, kept, entered=False)
         return key
 
     def part(self, key: str) -> Part:
         """Return a part."""
-        from d4py.engine.link import PART_VERSION, Part
-
         name = f"parts/{key}.part"
+        with self._opened(name) as file:  # states are long: they are not read twice over
+            part = self._head(name, file)
+            states, partials = pickle.load(file)
+        return replace(part, states=states, partials=partials)
+
+    def head(self, key: str) -> Part:
+        """Return a part without what PEs keep, which is not read: of a run on thousands of ranks that takes minutes."""
+        name = f"parts/{key}.part"
+        with self._opened(name) as file:
+            return self._head(name, file)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
         try:
-            with open(self.path / name, "rb") as file:  # states are long: they are not read twice over
-                part = pickle.load(file)
+            with open(self.path / name, "rb") as file:
+                yield file
+        except StateError:
+            raise
         except Exception as error:
             raise self._damaged(name, f"{type(error).__name__}: {error}") from None
+
+    def _head(self, name: str, file: BinaryIO) -> Part:
+        """Read a part up to what PEs keep. Raises StateError also where not all of that is there."""
+        from d4py.engine.link import PART_VERSION, Part
+
+        found = pickle.load(file)
+        part, kept = found if isinstance(found, tuple) else (found, 0)
         if not isinstance(part, Part):
             raise self._damaged(name, f"it holds {type(part).__name__}")
         if part.version != PART_VERSION:
@@ -50,6 +76,8 @@ class Checkpoints:
                 f"{self.path / name} has format {part.version}; this d4py reads {PART_VERSION}.",
                 hint="Use the d4py that made it.",
             )
+        if (size := os.fstat(file.fileno()).st_size) != file.tell() + kept:
+            raise self._damaged(name, f"it has {size} bytes of {file.tell() + kept}")
         return part
 
     def begin_generation(self, generation: int, start: Commit | None) -> None:
@@ -151,7 +179,7 @@ class Checkpoints:
         before = start.parts if start else {}
         try:
             return any(
-                self.part(key).is_past(self.part(before[cell]) if start else None)
+                self.head(key).is_past(self.head(before[cell]) if start else None)
                 for cell, key in last.parts.items()
                 if before.get(cell) != key
             )

@@ -22,6 +22,7 @@ _NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
 _ACCEPTED = "accepted.json"  # which code it goes on with, where that is another
 _SUGGESTED = 1_000  # runs, the last by name, among which one is looked for that may have been meant
 _FAILURE = "failure.json"
+_SILENT = 60.0  # seconds without a heartbeat; one comes every 5 s
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
 
 
@@ -185,7 +186,19 @@ class Folder(Checkpoints):
             state.status = Status.LOST
             state.exit_code = 5
             state.error = state.error or "its process ended without a word"
+        elif not (state.status.over or submitted(self.path)):
+            state.error = state.error or self._silence(state)
         return state
+
+    def _silence(self, state: State) -> str:
+        """Return what is to be said of a run on another host that shows no life; nothing can be told of its process from here."""
+        from d4py.runs.process import here
+
+        silent = time.time() - (self.path / "state.json").stat().st_mtime
+        if silent < _SILENT or state.host in ("", here()):
+            return ""
+        name = state.run if self.path == (home() / state.run).resolve() else self.path
+        return f"no sign of life from {state.host} for {silent:.0f} s; if its job is over: d4py resume {name} --gone"
 
     def write_failure(self, generation: int, error: str, traceback: str) -> None:
         """Leave why a run has failed, where the process that writes its state cannot."""
@@ -254,6 +267,17 @@ class Folder(Checkpoints):
             return [entry.name[8:] for entry in os.scandir(self.path) if entry.name.startswith("request-")]
         except OSError:
             return []
+
+    def past_requests(self) -> list[str]:
+        """Return what was asked of an earlier start: it was obeyed then, or came to nothing.
+
+        What is younger than the state in which a run stopped was asked while a job of it waited to go on: it is for that.
+        """
+        requests, state = self.requests(), self.path / "state.json"
+        if not (submitted(self.path) and state.exists() and self.state().status is Status.STOPPED):
+            return requests
+        since = state.stat().st_mtime
+        return [name for name in requests if (self.path / f"request-{name}").stat().st_mtime <= since]
 
     def answered(self, request: str) -> None:
         """Take back what was asked: it is obeyed, or has come to nothing."""

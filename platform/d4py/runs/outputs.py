@@ -49,7 +49,7 @@ class Outputs:
     def _reaches(self) -> Iterator[spool.Reach]:
         commit = self._folder.last_commit()
         for _, key in sorted(commit.parts.items()) if commit else ():
-            yield self._folder.part(key).outputs or []
+            yield self._folder.head(key).outputs or []
 
 
 def write_lines(outputs: Iterable[Output], path: Path) -> int:

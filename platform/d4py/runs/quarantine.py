@@ -29,7 +29,7 @@ def kept_items(folder: Folder) -> Iterator[Kept]:
     commit = folder.last_commit()
     names = {instance.rank: instance.pe for instance in folder.plan().instances}
     for _, key in sorted(commit.parts.items()) if commit else ():
-        for rank, port, (value, failure) in spool.read(folder.path / "quarantine", folder.part(key).quarantined or ()):
+        for rank, port, (value, failure) in spool.read(folder.path / "quarantine", folder.head(key).quarantined or ()):
             yield Kept(pe=names[rank], port=port, value=value, failure=failure)
 
 

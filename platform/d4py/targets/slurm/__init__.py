@@ -7,6 +7,7 @@ from d4py.targets.slurm.profile import Profile, find
 from d4py.targets.slurm.status import Watcher, cancel, end, free, held, notice, state_of, told
 from d4py.targets.slurm.submit import resubmit, script_of, submit
 from d4py.targets.slurm.sweep import Members, check_size
+from d4py.targets.slurm.withdrawal import withdraw
 
 __all__ = [
     "Job",
@@ -26,4 +27,5 @@ __all__ = [
     "state_of",
     "submit",
     "told",
+    "withdraw",
 ]

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import tempfile
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from d4py.errors import StateError, UsageError
-from d4py.targets.slurm.commands import cancel_jobs, queued, send
+from d4py.targets.slurm.commands import SlurmError, cancel_jobs, jobs_of_room, queued, send
 from d4py.targets.slurm.job import checked
 from d4py.targets.slurm.script import prologue
 from d4py.targets.slurm.status import last_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from d4py.targets.slurm.profile import Profile
 
@@ -30,6 +32,7 @@ _LAUNCHERS = (
 _PROGRAM = "from d4py.mappings.mpi.job import job_of; job = job_of(); job.rank or print(job.size, 'ranks,', job.nodes, 'nodes')"
 _OURS = "d4py.errors."  # what the last line of a traceback begins with, where d4py knows what is wrong
 _LOOK = 0.5
+_NAME = "d4py-check"
 
 
 class Launcher(NamedTuple):
@@ -49,21 +52,41 @@ def check(profile: Profile, options: Mapping[str, object], *, patience: float) -
         script.write_text(_script(profile, tried, job.ranks, job.nodes, folder), encoding="utf-8")
         out = f"{folder}/out".replace("%", "%%")  # sbatch puts names and numbers in the place of %
         flags = [f"--chdir={folder}", f"--output={out}", f"--export={profile.export}", *profile.required]
-        number = send("--job-name=d4py-check", *flags, *job.flags, str(script))
-        until = time.monotonic() + patience
-        while not (Path(folder) / "done").exists():
-            if list(Path(folder).glob("exit.*")):
-                raise UsageError(last_error(Path(folder) / "out"))
-            if time.monotonic() > until:
-                state = queued(number).get(number)
-                cancel_jobs(number)
-                said = f" ({state[0].lower()}, {state[1]})" if state else ""
-                raise StateError(
-                    f"The job {number} has not ended after {patience:g} s{said}.",
-                    hint="Ask for less, or wait longer with --timeout.",
-                )
-            time.sleep(_LOOK)
+        with _ended(Path(folder), job.clusters) as sent:
+            sent.append(number := send(f"--job-name={_NAME}", *flags, *job.flags, str(script)))
+            _wait(number, Path(folder), patience)
         return [_came_to(Path(folder), index, words) for index, words in enumerate(tried)]
+
+
+@contextmanager
+def _ended(folder: Path, clusters: str | None) -> Iterator[list[str]]:
+    """Cancel the job that was sent where nobody waits for it any more, also where TERM ends the wait: its folder goes, too."""
+    sent: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield sent
+    except BaseException:
+        with suppress(SlurmError):
+            cancel_jobs(*(sent or jobs_of_room(_NAME, folder, clusters)))
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wait(number: str, folder: Path, patience: float) -> None:
+    """Wait until the job has tried all. Raises UsageError for what it says, and StateError where it takes too long."""
+    until = time.monotonic() + patience
+    while not (folder / "done").exists():
+        if list(folder.glob("exit.*")):
+            raise UsageError(last_error(folder / "out"))
+        if time.monotonic() > until:
+            state = queued(number).get(number)
+            said = f" ({state[0].lower()}, {state[1]})" if state else ""
+            raise StateError(
+                f"The job {number} has not ended after {patience:g} s{said}.",
+                hint="Ask for less, or wait longer with --timeout.",
+            )
+        time.sleep(_LOOK)
 
 
 def _script(profile: Profile, tried: list[tuple[str, ...]], ranks: int, nodes: int, folder: str) -> str:

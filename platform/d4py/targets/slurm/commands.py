@@ -146,13 +146,14 @@ def _places(clusters: str | None, *words: str, array: bool = False) -> Iterator[
             yield (f"{job};{cluster}" if cluster else job), Path(place)
 
 
-def cancel_jobs(*jobs: str) -> None:
-    """Cancel jobs, wherever they are."""
+def cancel_jobs(*jobs: str, waiting: bool = False) -> None:
+    """Cancel jobs, wherever they are. waiting: only while they wait."""
+    only = ["--state=PENDING"] if waiting else []
     for cluster in dict.fromkeys(job.partition(";")[2] for job in jobs):
         numbers = [job.partition(";")[0] for job in jobs if job.partition(";")[2] == cluster]
         where = [f"--clusters={cluster}"] if cluster else []
         for first in range(0, len(numbers), _AT_ONCE):
-            call("scancel", *numbers[first : first + _AT_ONCE], *where)
+            call("scancel", *only, *numbers[first : first + _AT_ONCE], *where)
 
 
 def queued(*jobs: str) -> dict[str, tuple[str, str]]:

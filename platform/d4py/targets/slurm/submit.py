@@ -114,10 +114,11 @@ def submit(
     sweep: Members | None = None,
     wheels: Path | None = None,
     source: Workflow | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Folder:
     """Submit a job, or for a sweep an array of them; return the run's folder. A run that was submitted is not submitted again.
 
-    wheels: what its environment is made of. source: what it runs, where it is to keep a copy of that. warn: is told what the job has to wait for besides those of others.
+    wheels: what its environment is made of. source: what it runs, where it is to keep a copy of that. files: what else its job reads, by name below job/. warn: is told what the job has to wait for besides those of others.
     """
     path = Path(script.folder)
     if submission(path) is not None:
@@ -135,7 +136,7 @@ def submit(
         profile=script.profile.name,
         options={"accounting": script.profile.accounting, **({"at_once": sweep.at_once} if sweep else {})},
     )
-    _send(script, sent, sweep, wheels, warn, source)
+    _send(script, sent, sweep, wheels, warn, source, files or {})
     return opened(path)
 
 
@@ -180,6 +181,7 @@ def _send(
     wheels: Path | None,
     warn: Callable[[str], None],
     workflow: Workflow | None,
+    files: Mapping[str, bytes],
 ) -> None:
     path = Path(script.folder)
     room = path / "job"
@@ -192,7 +194,7 @@ def _send(
         # Perhaps it was sent, and whoever sent it died before it was noted.
         known = job_of(f"d4py-{script.run}", room, script.job.clusters) or next(iter(_jobs_that_began(path)), None)
         if known is None:
-            _lay(script, sweep, wheels)
+            _lay(script, sweep, wheels, files)
             if workflow is not None and workflow.source is not None:
                 code.note(code.lay(workflow.source, path), path, digest=workflow.digest)
             awaited = tried(flags, room / "script")
@@ -204,7 +206,7 @@ def _send(
         sent.write(path)
 
 
-def _lay(script: Script, sweep: Members | None, wheels: Path | None) -> None:
+def _lay(script: Script, sweep: Members | None, wheels: Path | None, files: Mapping[str, bytes]) -> None:
     """Write down what a job is made of. What was sent reads it: only who is alone with a run that was not may write it."""
     path = Path(script.folder)
     room = path / "job"
@@ -212,6 +214,8 @@ def _lay(script: Script, sweep: Members | None, wheels: Path | None) -> None:
         (path / "logs").mkdir(exist_ok=True)
         path.chmod(0o700)
         (room / "script").write_text(script.text, encoding="utf-8")
+        for name, data in files.items():
+            (room / name).write_bytes(data)
         if wheels is not None:
             (room / "environment").write_text(script.environment, encoding="utf-8")
             wheelhouse.lay(wheels, path / "wheels")

@@ -36,7 +36,7 @@ def place_of_member(run: str) -> Place:
     begin = [
         Shell(f'--run-id={shlex.quote(run)}/"$SLURM_ARRAY_TASK_ID"'),
         Shell('--run-dir="$folder"'),  # a variable of the script
-        Shell(f'--set-from="$folder/{PARAMETERS}"'),
+        Shell(f'--member="$folder/{PARAMETERS}"'),
     ]
     return Place(begin, Shell('"$folder"'))
 
