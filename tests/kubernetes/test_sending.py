@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -172,3 +173,37 @@ def test_a_namespace_that_is_not_there_has_no_empty_list(
     assert reader("list", "--kubernetes").code == 0
     everywhere = reader("list", "--kubernetes", "-a")
     assert "You may not list workflows of all namespaces. Name one with --namespace." in everywhere.err
+
+
+def test_a_run_is_suspended_and_goes_on(call: Call, served: Cluster, namespace: str) -> None:
+    run = call("submit", "shout.py", "--kubernetes", "--namespace", namespace).out.strip()
+    name = run.rpartition("/")[2]
+
+    asked = call("suspend", run, "--timeout", "1")
+    assert "asked to suspend" in asked.err
+    assert served.get("workflows.d4py.dev", name, namespace=namespace)["spec"]["runPolicy"]["suspend"] is True
+    tell(served, run, phase="Suspended")
+    assert call("wait", run).code == 5
+    assert call("resume", run).out.strip() == run
+    assert served.get("workflows.d4py.dev", name, namespace=namespace)["spec"]["runPolicy"]["suspend"] is False
+    tell(served, run, phase="Suspended", observedGeneration=2)
+    unseen = json.loads(call("status", run, "-o", "json").out)
+    assert (unseen["status"], unseen["exit_code"]) == ("queued", None)
+    tell(served, run, phase="Suspended", observedGeneration=3)
+    again = call("resume", run)
+    assert (again.code, again.err.count("\n")) == (2, 1)
+
+
+def test_a_quota_is_told_in_its_own_words(call: Call, served: Cluster, namespace: str) -> None:
+    """It answers as if a right were missing."""
+    quota = {"kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"count/configmaps": "1"}}}
+    served.apply({"apiVersion": "v1", **quota}, namespace=namespace)
+    probe = ("create", "configmap", "probe", "--dry-run=server", "-n", namespace)
+    served.wait_for(lambda: "exceeded quota" in served.call("kubectl", *probe).stderr, "the quota")
+
+    refused = call("submit", "shout.py", "--kubernetes", "--namespace", namespace)
+
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "The cluster refuses: " in refused.err
+    assert "exceeded quota: few, requested: count/configmaps=1, used: count/configmaps=1" in refused.err
+    assert "You may not" not in refused.err
