@@ -65,7 +65,8 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
     spec = launched.get("spec") or {}
     queued = bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend")) and not done
     ended = bool(done or exited) and not queued  # what a queue takes back begins anew
-    again = _unclear(done, exited, now) if ended else None
+    heard = said is not None or _explained(done, pods, exited)
+    again = _unclear(done, exited, now, heard=heard) if ended else None
     running = driver is not None and exited is None and (driver.get("status") or {}).get("phase") == "Running"
     return Observed(
         queued=queued,
@@ -87,11 +88,12 @@ def over(launched: Object) -> bool:
     return bool(_over(launched))
 
 
-def _unclear(done: Any, exited: Object | None, now: datetime) -> float | None:
+def _unclear(done: Any, exited: Object | None, now: datetime, *, heard: bool) -> float | None:
     """Return in how many seconds it is clear that an attempt is over: Job and pod tell it one after the other, or only one of them ever does."""
     since = moment(str(done.get("lastTransitionTime", "")))
     if done:
-        settling = exited is None and since is not None and (now - since).total_seconds() < _SETTLING
+        doubtful = exited is None or not heard
+        settling = doubtful and since is not None and (now - since).total_seconds() < _SETTLING
         return 1.0 if settling else None
     if exited is None:
         return None
@@ -239,6 +241,13 @@ def _by_code(code: int, message: str, failed: str | None, *, world: bool = False
     if code == 6:
         return End(reason="BooksDiffer", message=message or "its books do not balance", again=False, exit_code=6)
     return End(reason="PodFailed", message=message or f"its process exited with {code}", exit_code=code)
+
+
+def _explained(done: Any, pods: Sequence[Object], exited: Object | None) -> bool:
+    """Whether nothing further is to be heard of why a driver ended: it ended well, or of a pod that tells it, or there is none left to tell it."""
+    well = exited is not None and exited.get("exitCode", 0) in (0, 4)
+    serving = any(live(pod) for pod in pods if not _leads(pod))
+    return well or not serving or (_evicted(done, pods) or _fallen(pods, exited)) is not None
 
 
 def _fallen(pods: Sequence[Object], driver: Object | None) -> End | None:

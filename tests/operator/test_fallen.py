@@ -104,6 +104,38 @@ def test_what_the_run_says_itself_goes_before(scene: Scene) -> None:
     assert ended(scene) == ("PEFailed", "PE 'stack' raised", 3)
 
 
+def serves(scene: Scene) -> None:
+    """Have a pod that does not lead run."""
+    falls(scene, 0)
+    state = {"name": scene.pods[-1]["status"]["containerStatuses"][0]["name"], "state": {"running": {}}}
+    scene.pods[-1]["status"] = {"phase": "Running", "containerStatuses": [state]}
+
+
+@pytest.mark.parametrize("more", [{"reason": "OOMKilled"}, {"conditions": [TOLD]}], ids=["memory", "drained"])
+def test_news_of_a_pod_that_come_after_those_of_its_launcher_are_waited_for(scene: Scene, more: dict[str, Any]) -> None:
+    serves(scene)
+    assert scene.ends(1).says() == ("Running", "AsAsked")
+    assert scene.again == 1
+
+    del scene.pods[-2]
+    falls(scene, 137, **more)
+
+    assert ended(scene.after(1))[0] == ("Evicted" if "conditions" in more else "OutOfMemory")
+
+
+def test_but_not_for_long(scene: Scene) -> None:
+    serves(scene)
+
+    assert ended(scene.ends(1).after(4).after(1)) == ("PodFailed", "its process exited with 1", 1)
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, None), (4, None), (3, last_word(3, failed_pe="stack"))])
+def test_nor_where_all_is_known(scene: Scene, code: int, said: Any) -> None:
+    serves(scene)
+
+    assert scene.ends(code, said=said).says()[0] == ("Failed" if said else "Succeeded")
+
+
 @pytest.mark.parametrize("code", [0, 4])
 def test_a_run_that_is_done_is_done(scene: Scene, code: int) -> None:
     falls(scene, 137, reason="OOMKilled")
