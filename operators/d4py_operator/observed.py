@@ -65,8 +65,11 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
     spec = launched.get("spec") or {}
     queued = bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend")) and not done
     ended = bool(done or exited) and not queued  # what a queue takes back begins anew
+    end = _end(done, pods, driver, said) if ended else None
     heard = said is not None or _explained(done, pods, exited)
-    again = _unclear(done, exited, now, heard=heard) if ended else None
+    # A Job deletes the pods beside one that has failed, and what they tell is gone when it says that it is over.
+    last = bool(exited) and end is not None and end.reason == "OutOfMemory" and over(launched)
+    again = _unclear(done, exited, now, heard=heard) if ended and not last else None
     running = driver is not None and exited is None and (driver.get("status") or {}).get("phase") == "Running"
     return Observed(
         queued=queued,
@@ -74,7 +77,7 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
         ready=sum(1 for pod in pods if is_ready(pod) and not _launches_only(pod)),
         let=_let(launched),
         started=moment((driver.get("status") or {}).get("startTime")) if driver and (running or exited) else None,
-        end=_end(done, pods, driver, said) if ended else None,
+        end=end,
         over=ended and again is None,
         again=again,
         said=said,
@@ -84,8 +87,8 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
 
 
 def over(launched: Object) -> bool:
-    """Whether a Job or MPIJob says that it is over."""
-    return bool(_over(launched))
+    """Whether a Job or MPIJob says that it is over, or that it has failed and only waits for its pods to go."""
+    return bool(_over(launched) or condition(launched, "FailureTarget"))
 
 
 def _unclear(done: Any, exited: Object | None, now: datetime, *, heard: bool) -> float | None:

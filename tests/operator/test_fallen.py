@@ -185,6 +185,38 @@ def test_a_job_deletes_the_pods_beside_one_that_falls(code: int, more: Any, expe
     assert ended(scene.settle().after(6)) == expected
 
 
+def test_of_a_pod_that_a_job_deletes_is_kept_that_it_took_too_much_memory() -> None:
+    """The Job says that it is over when its pods are gone. It stays with the log of the pod that led."""
+    policy = {"backoffLimit": 1, "backoff": {"initialSeconds": 0}}
+    scene = Scene(mapping="mpi", mpi={"ranks": 2}, checkpoint=KEPT, runPolicy=policy).settle().runs()
+    serves(scene)
+    scene.ends(137)
+    scene.job_says("FailureTarget")
+    assert scene.settle().says() == ("Running", "AsAsked")
+
+    scene.pods = scene.pods[1:]
+    falls(scene, 0, 1, reason="OOMKilled")
+    scene.pods[-1]["status"]["phase"] = "Succeeded"
+    told_to(scene)
+    scene.settle()
+    scene.pods = scene.pods[:1]
+    scene.job_says("Failed")
+
+    first = scene.settle().status["history"][0]
+    assert (first["reason"], first["message"]) == ("OutOfMemory", "pod demo-1-w1 took more memory than its limit")
+    assert [key.name for key in scene.things if key.kind == "Job"] == ["demo-1", "demo-2"]
+
+
+def test_a_job_that_has_said_nothing_yet_is_waited_for(scene: Scene) -> None:
+    """One that is not over is deleted when its attempt is, and its log with it."""
+    falls(scene, 137, reason="OOMKilled")
+    ended = {"exitCode": 1, "finishedAt": stamp(scene.now)}
+    state = [{"name": "d4py", "state": {"terminated": ended}}]
+    scene.pod(phase="Failed", startTime=stamp(scene.now), containerStatuses=state)
+
+    assert scene.settle().says() == ("Running", "AsAsked")
+
+
 def test_and_where_that_one_took_more_storage_than_its_limit_it_says_so() -> None:
     scene = Scene(mapping="mpi", mpi={"ranks": 2}, checkpoint=KEPT).settle().runs()
     falls(scene, 137)
