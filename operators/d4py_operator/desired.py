@@ -16,8 +16,6 @@ from d4py_operator.cleaning import left_over, lifetime
 from d4py_operator.decision import Decision, Deletion
 from d4py_operator.mappings import room_of
 from d4py_operator.objects import (
-    RUN,
-    WORKFLOW,
     Object,
     key_of,
     labels_of,
@@ -68,8 +66,7 @@ class _Course:
         self.done = Decision()
         self.children = owned(world.children, world.workflow)
         self.run = Run(world.workflow, world.template, unmade(self.old, self.children))
-        ours = {WORKFLOW: self.run.name, RUN: self.run.short}
-        self.pods = [pod for pod in world.pods if ours.items() <= labels_of(pod).items()]
+        self.pods = [pod for pod in world.pods if self.run.selector.items() <= labels_of(pod).items()]
 
     def decision(self) -> Decision:
         """Decide. Whatever comes of it, nothing runs on of attempts that are over."""

@@ -65,7 +65,11 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
     spec = launched.get("spec") or {}
     queued = bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend")) and not done
     ended = bool(done or exited) and not queued  # what a queue takes back begins anew
-    again = _unclear(done, exited, now) if ended else None
+    end = _end(done, pods, driver, said) if ended else None
+    heard = said is not None or _explained(done, pods, exited)
+    # A Job deletes the pods beside one that has failed, and what they tell is gone when it says that it is over.
+    last = bool(exited) and end is not None and end.reason == "OutOfMemory" and over(launched)
+    again = _unclear(done, exited, now, heard=heard) if ended and not last else None
     running = driver is not None and exited is None and (driver.get("status") or {}).get("phase") == "Running"
     return Observed(
         queued=queued,
@@ -73,7 +77,7 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
         ready=sum(1 for pod in pods if is_ready(pod) and not _launches_only(pod)),
         let=_let(launched),
         started=moment((driver.get("status") or {}).get("startTime")) if driver and (running or exited) else None,
-        end=_end(done, pods, driver, said) if ended else None,
+        end=end,
         over=ended and again is None,
         again=again,
         said=said,
@@ -83,15 +87,16 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
 
 
 def over(launched: Object) -> bool:
-    """Whether a Job or MPIJob says that it is over."""
-    return bool(_over(launched))
+    """Whether a Job or MPIJob says that it is over, or that it has failed and only waits for its pods to go."""
+    return bool(_over(launched) or condition(launched, "FailureTarget"))
 
 
-def _unclear(done: Any, exited: Object | None, now: datetime) -> float | None:
+def _unclear(done: Any, exited: Object | None, now: datetime, *, heard: bool) -> float | None:
     """Return in how many seconds it is clear that an attempt is over: Job and pod tell it one after the other, or only one of them ever does."""
     since = moment(str(done.get("lastTransitionTime", "")))
     if done:
-        settling = exited is None and since is not None and (now - since).total_seconds() < _SETTLING
+        doubtful = exited is None or not heard
+        settling = doubtful and since is not None and (now - since).total_seconds() < _SETTLING
         return 1.0 if settling else None
     if exited is None:
         return None
@@ -114,8 +119,12 @@ def live(pod: Object) -> bool:
 
 def _driver(pods: Sequence[Object]) -> Object | None:
     """Return the pod that leads the run: of several that tried, the newest."""
-    leading = [pod for pod in pods if labels_of(pod).get(ROLE) == "driver" or labels_of(pod).get(_INDEX) == "0"]
+    leading = filter(_leads, pods)
     return max(leading, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+
+
+def _leads(pod: Object) -> bool:
+    return labels_of(pod).get(ROLE) == "driver" or labels_of(pod).get(_INDEX) == "0"
 
 
 def leading_address(things: Sequence[Object]) -> str | None:
@@ -187,31 +196,37 @@ def _before(driver: Object | None) -> str:
 
 def _end(done: Any, pods: Sequence[Object], driver: Object | None, said: Summary | None) -> End:
     exited = _exited(driver)
-    # Ranks that lost a pod to an eviction are ended by their launcher, and say nothing.
-    silent = exited is not None and said is None
-    evicted = _evicted(done, pods if silent else [driver] if driver else [])
+    # Ranks that lost a pod are ended by their launcher, and say nothing.
+    evicted = _evicted(done, pods if said is None else [driver] if driver else [])
     if exited is None:
         if done.get("type") in ("Complete", "Succeeded"):
             return End(reason="Done", message="the run is done", good=True, exit_code=0)
-        message = _before(driver) or plain(done.get("message")) or "its pod is gone"
-        return evicted or End(reason="PodFailed", message=message)
+        before = _before(driver)
+        fallen = None if before else _fallen(pods, exited)
+        message = before or plain(done.get("message")) or "its pod is gone"
+        return evicted or fallen or End(reason="PodFailed", message=message)
     code = exited.get("exitCode", 0)
     if said is not None and said.exit_code and code:
         code = said.exit_code  # what starts ranks may have an exit code of its own; none makes good what failed
     message = said.error if said and said.error else ""
     failed = said.failed_pe if said else None
+    if code in (0, 4):
+        return _by_code(code, message, failed)
     if exited.get("reason") == "OOMKilled":
         return End(reason="OutOfMemory", message="it took more memory than its limit", exit_code=code)
-    if code not in (0, 4) and evicted is not None:
+    if evicted is not None:
         return replace(
             evicted, message=evicted.message if evicted.counts else message or evicted.message, exit_code=code
         )
+    fallen = _fallen(pods, exited) if said is None else None
+    if fallen is not None:
+        return replace(fallen, exit_code=code)
     if code == 2 and said is not None and said.missing:
         return End(reason="InputsMissing", message=message or "its inputs cannot be fetched", exit_code=2)
     return _by_code(code, message, failed, world=said is not None and said.world)
 
 
-def _by_code(code: int, message: str, failed: str | None, *, world: bool) -> End:
+def _by_code(code: int, message: str, failed: str | None, *, world: bool = False) -> End:
     """Return what an exit code of d4py run means."""
     if code == 0:
         return End(reason="Done", message="the run is done, and its books balance", good=True, exit_code=0)
@@ -229,6 +244,38 @@ def _by_code(code: int, message: str, failed: str | None, *, world: bool) -> End
     if code == 6:
         return End(reason="BooksDiffer", message=message or "its books do not balance", again=False, exit_code=6)
     return End(reason="PodFailed", message=message or f"its process exited with {code}", exit_code=code)
+
+
+def _explained(done: Any, pods: Sequence[Object], exited: Object | None) -> bool:
+    """Whether nothing further is to be heard of why a driver ended: it ended well, or of a pod that tells it, or there is none left to tell it."""
+    well = exited is not None and exited.get("exitCode", 0) in (0, 4)
+    serving = any(live(pod) for pod in pods if not _leads(pod))
+    return well or not serving or (_evicted(done, pods) or _fallen(pods, exited)) is not None
+
+
+def _fallen(pods: Sequence[Object], driver: Object | None) -> End | None:
+    """Return how a pod beside the driver ended that took the ranks with it; None where none did. driver: how that one ended, if it is known.
+
+    Memory may run out in a process beside the first one of a pod, which is told when that ends.
+    """
+    beside = [(pod, ended) for pod in pods if not _leads(pod) and (ended := _exited(pod))]
+    beside.sort(key=lambda each: str(each[1].get("finishedAt")))
+    for pod, ended in beside:
+        if ended.get("reason") == "OOMKilled":
+            return End(reason="OutOfMemory", message=f"pod {pod['metadata']['name']} took more memory than its limit")
+    for pod, ended in beside:
+        if (code := ended.get("exitCode")) and _by_itself(pod, ended, driver):
+            return End(reason="PodFailed", message=f"pod {pod['metadata']['name']} exited with {code}")
+    return None
+
+
+def _by_itself(pod: Object, ended: Object, driver: Object | None) -> bool:
+    """Whether a pod ended before its driver did, and not since it was told to. Times are in whole seconds."""
+    told = bool(pod["metadata"].get("deletionTimestamp"))
+    if driver is None:
+        return not told
+    at, until = moment(ended.get("finishedAt")), moment(driver.get("finishedAt"))
+    return at is not None and until is not None and (at < until or (at == until and not told))
 
 
 def _evicted(done: Any, pods: Sequence[Object]) -> End | None:

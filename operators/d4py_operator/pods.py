@@ -7,8 +7,7 @@ from typing import Any
 
 from d4py.resources import written
 from d4py.resources.parts import KeyReference, Requirements, VariablesSource, Volume
-from d4py_operator.objects import RUN, Object
-from d4py_operator.objects import WORKFLOW as OF_WORKFLOW
+from d4py_operator.objects import Object
 from d4py_operator.run import INPUTS, OUTPUTS, RUNS, WORKFLOW, Run, merged
 
 PROGRESS = 8090  # the port on which a run says how far it has come
@@ -192,7 +191,7 @@ def _inputs(run: Run) -> Object:
         return [{"key": reference.key, "path": "inputs.json"}]
 
     if given.inline is not None:
-        return {"configMap": {"name": inputs_name(run)}}
+        return {"configMap": {"name": run.beside}}
     if given.config_map_ref:
         return {"configMap": {"name": given.config_map_ref.name, "items": one(given.config_map_ref)}}
     if given.secret_ref:
@@ -202,17 +201,12 @@ def _inputs(run: Run) -> Object:
     return {}
 
 
-def inputs_name(run: Run) -> str:
-    """Return the name of the ConfigMap that holds data given in the workflow itself."""
-    return f"{run.name}-{run.short}"
-
-
 def inputs_map(run: Run) -> list[Object]:
-    """Return that ConfigMap, where there is one."""
+    """Return the ConfigMap that holds data given in the workflow itself, where there is any."""
     given = run.spec.inputs
     if given is None or given.inline is None:
         return []
-    metadata = run.metadata(inputs_name(run))
+    metadata = run.metadata(run.beside)
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"inputs.json": given.inline}},
     ]
@@ -222,14 +216,14 @@ def network_policy(run: Run) -> list[Object]:
     """Return what keeps pods of the run among themselves, where that is asked for."""
     if run.spec.network_policy != "Isolated":
         return []
-    ours = {"podSelector": {"matchLabels": {OF_WORKFLOW: run.name, RUN: run.short}}}
+    ours = {"podSelector": {"matchLabels": run.selector}}
     # A policy counts where a pod listens, behind its Service: who answers for names may do so at 5353.
     names = {"ports": [{"protocol": protocol, "port": port} for protocol in ("UDP", "TCP") for port in (53, 5353)]}
     return [
         {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
-            "metadata": run.metadata(f"{run.name}-{run.short}"),
+            "metadata": run.metadata(run.beside),
             "spec": {
                 **ours,
                 "policyTypes": ["Ingress", "Egress"],

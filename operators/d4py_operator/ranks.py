@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d4py_operator.objects import Object
     from d4py_operator.run import Run
 
-SSH, PORT, HOSTS = "/d4py/ssh", 2222, "/d4py/hosts"
+SSH, PORT = "/d4py/ssh", 2222
 _CLIENT = [
     "ssh", "-p", str(PORT), "-i", f"{SSH}/id_rsa", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
     "-o", "ConnectionAttempts=20",
@@ -54,7 +54,7 @@ def variables(run: Run) -> list[Object]:
         "OMPI_MCA_orte_keep_fqdn_hostnames": "true",
         "PRTE_MCA_prte_keep_fqdn_hostnames": "true",
     }
-    if _mpich(run):
+    if mpich(run):
         told = {name: value for name, value in told.items() if name.startswith("D4PY")}
         told |= {"HYDRA_LAUNCHER": "ssh", "HYDRA_LAUNCHER_EXTRA_ARGS": shlex.join(_CLIENT[1:])}
     return [{"name": name, "value": value} for name, value in told.items()]
@@ -62,7 +62,7 @@ def variables(run: Run) -> list[Object]:
 
 def launch(run: Run, hosts: str) -> list[str]:
     """Return mpiexec and its words. hosts: the file that names the pods."""
-    if _mpich(run):
+    if mpich(run):
         words = ["mpiexec", "-n", str(run.ranks), "-ppn", str(run.slots), "-f", hosts]
         return [*words, "-genv", "D4PY_TERMINATION_LOG", "/dev/stdout"]
     passed = ["D4PY_RANKS", "D4PY_NODES", "PATH"]
@@ -76,8 +76,9 @@ def launch(run: Run, hosts: str) -> list[str]:
 
 def passing(run: Run) -> str:
     """Return what gives further words to mpiexec, in shell: variables that ranks are to have."""
-    return _FURTHER.format(variables=VARIABLES) if run.spec.env_from and not _mpich(run) else ""
+    return _FURTHER.format(variables=VARIABLES) if run.spec.env_from and not mpich(run) else ""
 
 
-def _mpich(run: Run) -> bool:
+def mpich(run: Run) -> bool:
+    """Whether ranks are of MPICH, which has words of its own."""
     return run.spec.mpi is not None and run.spec.mpi.implementation == "MPICH"

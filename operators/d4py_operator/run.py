@@ -9,7 +9,8 @@ from typing import Any
 
 from d4py.resources import Workflow, WorkflowSpec, read
 from d4py.resources.policies import RunPolicy
-from d4py_operator.objects import Object, digest, labelled, owner_reference, uid_of
+from d4py_operator.objects import RUN, Object, digest, labelled, owner_reference, uid_of
+from d4py_operator.objects import WORKFLOW as OF_WORKFLOW
 
 RUNS, WORKFLOW, INPUTS, OUTPUTS = (f"/d4py/{name}" for name in ("runs", "workflow", "inputs", "outputs"))
 SUMMARY = "outputs.jsonl"
@@ -121,9 +122,15 @@ class Run:
         """Return the name of the Job or MPIJob of an attempt."""
         return f"{self.name}-{attempt}"
 
-    def beside(self, attempt: int) -> str:
-        """Return the name of what an attempt needs beside its Job."""
-        return f"{self.name}-{attempt}-{self.short}"
+    @property
+    def beside(self) -> str:
+        """The name of what its attempts need beside their Jobs: one of each kind, for all of them."""
+        return f"{self.name}-{self.short}"
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels by which its pods are known, whichever attempt they are of."""
+        return {OF_WORKFLOW: self.name, RUN: self.short}
 
     def labels(self, **more: str) -> dict[str, str]:
         """Return the labels of what is made for it."""

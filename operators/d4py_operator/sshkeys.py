@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new pair of ssh keys for the pods of one attempt. Nobody keeps it but their Secret."""
+"""A new pair of ssh keys for the pods of one run. Nobody keeps it but their Secret."""
 
 from __future__ import annotations
 

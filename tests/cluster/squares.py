@@ -23,8 +23,8 @@ import time
 import d4py
 
 @d4py.producer
-def numbers(n: int = 50, pause: float = 0.0):
-    for number in range(n):
+def numbers(n: int = 50, pause: float = 0.0, first: int = 0):
+    for number in range(first, n):
         time.sleep(pause)
         yield number
 
@@ -35,6 +35,8 @@ class Square(d4py.IterativePE):
     def _process(self, x):
         if x == 1000:
             raise ValueError("a thousand " + os.environ.get("TOKEN", ""))
+        if x == 1001:
+            self.held = b"x" * (1 << 30)
         if x == 7:
             self.log("seven")
         return x * x
@@ -95,8 +97,12 @@ class Sent:
 
     def attempts(self) -> list[str]:
         """Return the names of what the operator has made to be run."""
-        made = [each["metadata"] for each in self.things("Job", "MPIJob")]
-        return [each["name"] for each in made if each["ownerReferences"][0]["kind"] == "Workflow"]
+        return [each["metadata"]["name"] for each in self.things("Job", "MPIJob") if self.owns(each)]
+
+    def owns(self, thing: dict[str, Any]) -> bool:
+        """Whether the operator made something for it, and nobody else."""
+        owners = thing["metadata"].get("ownerReferences") or [{}]
+        return [each.get("kind") for each in owners] == ["Workflow"]
 
     def pod(self, role: str = "driver") -> dict[str, Any]:
         """Return a pod of it that runs."""
@@ -106,10 +112,18 @@ class Sent:
                 return each
         return {}
 
+    def workers(self) -> list[dict[str, Any]]:
+        """Return the pods that its ranks are in, by name."""
+        pods = self.things("Pod")
+        return [each for each in pods if each["metadata"]["labels"].get("d4py.dev/role") == "worker"]
+
     def committed(self, number: int = 1) -> None:
         """Wait until it has committed a checkpoint."""
         self.wait_for(
-            lambda: self.status.get("checkpoint", {}).get("sequence", 0) >= number and self.pod(), "a checkpoint"
+            lambda: (
+                self.status.get("checkpoint", {}).get("sequence", 0) >= number and (self.pod() or self.pod("worker"))
+            ),
+            "a checkpoint",
         )
 
     def kill(self, pod: dict[str, Any]) -> None:

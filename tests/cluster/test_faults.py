@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from tests.cluster.conftest import SYSTEM
 from tests.cluster.images import MPI
 from tests.cluster.lab import Lab, Told
@@ -18,6 +19,8 @@ ANSWER = [number * number for number in range(200)]
 AGAIN = "runPolicy: {backoffLimit: 1, backoff: {initialSeconds: 1}}\n"
 SOON = "runPolicy: {backoff: {initialSeconds: 1}}\n"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+RANKS = ("--mapping", "mpi", "-n", "2")
+LAUNCHERS = ("MPIJob", "Native")
 Call = Callable[..., Told]
 
 
@@ -67,14 +70,44 @@ def test_a_run_whose_pod_is_killed_goes_on_from_its_checkpoint(lab: Lab) -> None
     ended(run, lab.cluster)
 
 
-def test_ranks_of_which_a_worker_is_killed_go_on_from_their_checkpoint(lab: Lab) -> None:
-    run = lab.send("worker", *LONG, "--mapping", "mpi", "-n", "2", "--image", MPI, more=AGAIN)
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ranks_of_which_a_worker_is_killed_go_on_from_their_checkpoint(launcher: str, lab: Lab) -> None:
+    run = lab.send(f"worker-{launcher}", *LONG, *RANKS, "--image", MPI, more=f"{AGAIN}mpi: {{launcher: {launcher}}}\n")
     run.committed()
-    run.kill(run.pod("worker"))
+    killed = run.workers()[-1]
+    run.kill(killed)
 
     went_on(run, lab.call)
 
-    assert reasons(run)[1:] == ["Done"]
+    assert reasons(run) == ["PodFailed", "Done"]
+    assert run.status["history"][0]["message"] == f"pod {killed['metadata']['name']} exited with 137"
+    ours = [each for each in run.things("Service", "Secret") if run.owns(each)]
+    assert [each["kind"] for each in ours] == ([] if launcher == "MPIJob" else ["Service", "Secret"])
+    ended(run, lab.cluster)
+
+
+def test_ranks_of_which_one_takes_too_much_memory_say_in_which_pod(lab: Lab) -> None:
+    """Kernels of these nodes kill a single process: its pod serves on until the Job deletes it, which lets it tell its end first."""
+    limit = "resources: {worker: {requests: {cpu: 100m}, limits: {memory: 400Mi}}}\n"
+    words = ("--set", "first=1001", "--set", "n=1002", *RANKS, "--image", MPI)
+    run = lab.send("hungry", *words, more=f"{limit}mpi: {{launcher: Native}}\n")
+
+    waited = lab.call("wait", run.id, "--timeout", "200")
+
+    assert reasons(run) == ["OutOfMemory"], waited.err
+    assert f"OutOfMemory: pod {run.name}-1-" in waited.err
+    assert " took more memory than its limit" in waited.err
+    ended(run, lab.cluster)
+
+
+def test_ranks_in_an_image_without_what_starts_them_say_which_pod_ended(lab: Lab) -> None:
+    run = lab.send("bare", *RANKS, more="mpi: {launcher: Native}\n")
+
+    waited = lab.call("wait", run.id, "--timeout", "60")
+
+    assert waited.code == 3
+    assert f"PodFailed: pod {run.name}-1-1-" in waited.err
+    assert " exited with 127" in waited.err
     ended(run, lab.cluster)
 
 

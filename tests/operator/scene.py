@@ -162,7 +162,8 @@ class Scene:
 
     def ends(self, code: int, *, said: Any = None, reason: str = "Error", **status: Any) -> Scene:
         """Have its pod end with this exit code, and its Job after it."""
-        ended = {"exitCode": code, "reason": reason, **({"message": json.dumps(said)} if said is not None else {})}
+        ended = {"exitCode": code, "reason": reason, "finishedAt": stamp(self.now)}
+        ended |= {"message": json.dumps(said)} if said is not None else {}
         self.pod(
             phase="Failed" if code else "Succeeded",
             startTime=stamp(self.now),

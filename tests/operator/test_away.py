@@ -26,7 +26,7 @@ def test_they_can_be_suspended() -> None:
     scene = bereft().change(suspend=True)
 
     assert scene.says() == ("Suspended", "Suspended")
-    assert scene.change(suspend=False).made == ["MPIJob/demo-1", "Service/demo-2-c3b5f", "ConfigMap/demo-2-c3b5f", "Secret/demo-2-c3b5f", "Job/demo-2"]  # fmt: skip
+    assert scene.change(suspend=False).made == ["MPIJob/demo-1", "Service/demo-c3b5f", "Secret/demo-c3b5f", "Job/demo-2"]  # fmt: skip
 
 
 def test_their_deadline_ends_them() -> None:

@@ -32,6 +32,7 @@ wait "$child"; code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
 exit "$code"
 """
+NATIVE: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2, "launcher": "Native"}}
 Pod = Callable[..., "Place"]
 
 
@@ -45,7 +46,7 @@ class Place:
         assert room is not None
         job = room.objects(run, 1)[-1]
         template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-        script = template["spec"]["containers"][0]["command"][2].replace("$$", "$")
+        script = template["spec"]["containers"][0]["command"][2].replace("$$", "$").replace("/usr/sbin/sshd", "true")
         self.script = re.sub(r"/(?:d4py|tmp)/|/dev/termination-log", lambda found: f"{folder}{found[0]}", script)
         self.run_folder = Path(f"{folder}{run.folder}")
         (folder / "bin").mkdir()
@@ -57,7 +58,8 @@ class Place:
 
     def start(self) -> subprocess.Popen[str]:
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.Popen(["/bin/sh", "-c", self.script], env={"PATH": path}, stdout=subprocess.PIPE, text=True)
+        environment = {"PATH": path, "HOME": f"{self.folder}/home", "JOB_COMPLETION_INDEX": "0"}
+        return subprocess.Popen(["/bin/sh", "-c", self.script], env=environment, stdout=subprocess.PIPE, text=True)
 
     def runs(self) -> tuple[int, str]:
         process = self.start()
@@ -146,6 +148,40 @@ def test_ranks_are_given_the_variables_that_objects_hold(tmp_path: Path) -> None
         for at, word in enumerate(words)
         if word == "-x" and words[at + 1] in ("TOKEN", "REGION", "not.a.name")
     ] == ["REGION", "TOKEN"]
+
+
+@pytest.mark.parametrize(
+    ("implementation", "first", "last"),
+    [
+        ("OpenMPI", "demo-1-0.demo-c3b5f slots=2", "demo-1-4095.demo-c3b5f slots=2"),
+        ("MPICH", "demo-1-0.demo-c3b5f:2", "demo-1-4095.demo-c3b5f:2"),
+    ],
+)
+def test_the_first_of_many_pods_writes_down_where_all_are(
+    tmp_path: Path, implementation: str, first: str, last: str
+) -> None:
+    many = {"ranks": 8192, "slotsPerWorker": 2, "launcher": "Native", "implementation": implementation}
+    place = Place(tmp_path, "", mapping="mpi", mpi=many)
+    (tmp_path / "bin" / "python3").symlink_to("/bin/true")  # which says that all of them listen
+
+    assert place.runs()[0] == 0
+    hosts = (tmp_path / "tmp" / "hosts").read_text().splitlines()
+    assert (len(set(hosts)), hosts[0], hosts[-1]) == (4096, first, last)
+
+
+def test_a_pod_that_waits_for_the_others_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    place = Place(tmp_path, "", **NATIVE)
+    waiting = tmp_path / "bin" / "python3"
+    waiting.write_text(f"#!/bin/sh\n: >{tmp_path}/waits\nexec sleep 60\n")
+    waiting.chmod(0o755)
+    process = place.start()
+    eventually((tmp_path / "waits").is_file, "it to wait")
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=20) == 143
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 @pytest.mark.parametrize("code", [0, 3, 5])

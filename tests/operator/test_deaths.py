@@ -68,11 +68,12 @@ def nothing(hands: Hands, name: str) -> None:
 
 
 EAGER = {"backoffLimit": 1, "backoff": {"initialSeconds": 0}}
+RANKS: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2, "launcher": "Native"}, "checkpoint": KEPT}
 SCENARIOS: dict[str, list[Step]] = {
     "a run with all that may be beside it": [
         made(inputs={"inline": "{}"}, networkPolicy="Isolated"), runs(), ends(0),
     ],
-    "ranks": [made(mapping="mpi", mpi={"ranks": 2, "launcher": "Native"}, checkpoint=KEPT), runs(), ends(0)],
+    "ranks": [made(**RANKS, runPolicy=EAGER), ends(3), nothing, runs(2), ends(0, 2)],
     "a failure and another attempt": [made(runPolicy=EAGER), ends(3), nothing, ends(0, 2)],
     "too many failures": [made(runPolicy=EAGER), ends(3), nothing, ends(3, 2)],
     "suspend and resume": [made(), runs(), suspended, pods_gone, resumed, runs(2), ends(0, 2)],

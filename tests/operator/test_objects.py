@@ -109,7 +109,8 @@ def test_every_object_is_owned_and_labelled(mapping: str, served: frozenset[str]
         (owner,) = thing["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("Workflow", "demo", "w-1", True)
         labels = thing["metadata"]["labels"]
-        assert (labels["d4py.dev/workflow"], labels["d4py.dev/attempt"]) == ("demo", "1")
+        of_attempt = thing["kind"] in ("Job", "MPIJob")
+        assert (labels["d4py.dev/workflow"], labels.get("d4py.dev/attempt")) == ("demo", "1" if of_attempt else None)
         assert labels["app.kubernetes.io/managed-by"] == "d4py-operator"
 
 
@@ -181,13 +182,27 @@ def test_an_mpijob_waits_for_its_workers() -> None:
 
 
 def test_native_ranks_find_each_other_by_name() -> None:
-    service, hosts, secret, job = objects("mpi")
+    """Names of pods are those of an attempt's Job, so the Service of the run finds pods of any attempt, each by a name of its own."""
+    service, secret, job = objects("mpi")
 
     name = service["metadata"]["name"]
     assert (secret["kind"], "data" in secret) == ("Secret", False)
-    assert hosts["data"]["hosts"] == f"demo-1-0.{name} slots=2\ndemo-1-1.{name} slots=2\n"
     assert job["spec"]["template"]["spec"]["subdomain"] == name
     assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["spec"]["selector"] == {"d4py.dev/workflow": "demo", "d4py.dev/run": "c3b5f"}
+    assert service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_attempts_of_ranks_share_all_but_their_jobs() -> None:
+    policy = {"backoffLimit": 9, "backoff": {"initialSeconds": 0}}
+    scene = Scene(**MAPPINGS["mpi"], mapping="mpi", checkpoint=KEPT, runPolicy=policy).settle()
+    for _ in range(2):
+        scene.runs().ends(3).pods_go()
+
+    beside = ["Service/demo-c3b5f", "Secret/demo-c3b5f"]
+    assert scene.made == [*beside, "Job/demo-1", "Job/demo-2", "Job/demo-3"]
+    refs = [f"{ref['kind']}/{ref['name']}" for ref in scene.status["mappingRefs"]]
+    assert refs == [*beside, "Job/demo-3"]
 
 
 def test_mpich_is_told_in_its_own_words() -> None:
@@ -195,10 +210,7 @@ def test_mpich_is_told_in_its_own_words() -> None:
     room = room_of(run, frozenset())
     assert room is not None
 
-    things = room.objects(run, 1)
-
-    assert things[1]["data"]["hosts"].splitlines()[0].endswith(":1")
-    assert "mpiexec -n 2 -ppn 1 -f /d4py/hosts/hosts" in container(things)["command"][2]
+    assert "mpiexec -n 2 -ppn 1 -f /tmp/hosts" in container(room.objects(run, 1))["command"][2]
 
 
 @pytest.mark.parametrize(

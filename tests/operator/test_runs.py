@@ -9,7 +9,7 @@ from tests.operator.hands import KEPT, Hands, eventually
 from d4py_operator.cluster.api import Api
 from d4py_operator.cluster.store import Store
 from d4py_operator.decision import Event
-from d4py_operator.objects import Object
+from d4py_operator.objects import Object, digest
 from d4py_operator.reconcile import Reconciler
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -179,6 +179,46 @@ def test_ranks_without_an_mpi_operator(hands: Hands) -> None:
     assert pods[0]["spec"]["subdomain"] == service["metadata"]["name"]
     secret = hands.get("Secret", service["metadata"]["name"])
     assert sorted(secret["data"]) == ["authorized_keys", "id_rsa", "id_rsa.pub"]
+
+
+def test_ranks_that_are_tried_again_find_each_other_by_the_same_service_and_with_the_same_keys(hands: Hands) -> None:
+    policy = {"backoffLimit": 1, "backoff": {"initialSeconds": 0}}
+    native = {"ranks": 2, "launcher": "Native"}
+    uid = hands.workflow("anew", mapping="mpi", mpi=native, checkpoint=KEPT, runPolicy=policy)["metadata"]["uid"]
+    name = f"anew-{digest(uid)[:5]}"
+    hands.pod("anew-1")
+    keys = hands.get("Secret", name)["data"]
+    addressed(hands, "anew-1", "10.9.0")
+    assert eventually(lambda: hostnames(hands, name), "their names") == {"anew-1-0": "10.9.0.1", "anew-1-1": "10.9.0.2"}
+
+    hands.ends("anew-1", 3)
+    eventually(lambda: hands.there("Job", "anew-2"), "another attempt")
+    addressed(hands, "anew-2", "10.9.1")
+
+    # The pod that has failed is still there.
+    expected = {"anew-2-0": "10.9.1.1", "anew-2-1": "10.9.1.2"}
+    eventually(lambda: hostnames(hands, name) == expected, "the names of those that are tried")
+    assert hands.get("Secret", name)["data"] == keys
+    beside = {kind: named(hands.all(kind), "anew-") for kind in ("Service", "Secret", "ConfigMap")}
+    assert beside == {"Service": [name], "Secret": [name], "ConfigMap": []}
+
+
+def addressed(hands: Hands, job: str, network: str) -> None:
+    """Have two pods run, each with an address."""
+    for number, pod in enumerate(eventually(lambda: len(found := hands.pods(job)) == 2 and found, "two pods"), 1):
+        address = f"{network}.{number}"
+        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+        hands.patch("Pod", pod["metadata"]["name"], {"status": status}, part="status")
+
+
+def hostnames(hands: Hands, service: str) -> dict[str, str]:
+    """Return which names a Service gives to which addresses; nothing before it has two."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{hands.namespace}/endpointslices"
+    found = hands.api.request("GET", path, query={"labelSelector": f"kubernetes.io/service-name={service}"})["items"]
+    endpoints = [each for slice_ in found for each in slice_.get("endpoints") or ()]
+    names = {each["hostname"]: each["addresses"][0] for each in endpoints}
+    assert len(names) == len(endpoints), endpoints
+    return names if len(names) > 1 else {}
 
 
 def test_ranks_with_an_mpi_operator(hands: Hands) -> None:
