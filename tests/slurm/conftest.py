@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.slurm.cluster import Cluster
+from tests.slurm.numbers import NAME, ROOM, held
 
 import d4py
 
@@ -69,8 +69,8 @@ Call = Callable[..., Told]
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Slurm, up."""
-    with tempfile.TemporaryDirectory(prefix="d4py-slurm-", dir="/var/tmp") as folder:
-        slurm = Cluster(Path(folder), number=int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+    with held() as number, tempfile.TemporaryDirectory(prefix=NAME, dir=ROOM) as folder:
+        slurm = Cluster(Path(folder), number)
         try:
             slurm.up()
             yield slurm
