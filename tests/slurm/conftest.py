@@ -54,6 +54,13 @@ workflow = numbers() >> Count()
 """
 ANSWER = sorted((key, sum(range(start, 2000, 3))) for start, key in enumerate("abc"))
 
+FIRST = [f"test_{name}.py" for name in ("walltime", "cuts", "sweeps", "ssh", "runs", "wheelhouse", "page")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first: files are handed out in order."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
 
 class Told(NamedTuple):
     """How a command ended, and what it printed."""

@@ -180,17 +180,18 @@ def test_a_job_whose_launcher_fails_before_its_run_goes_on_ends_as_that_and_is_f
     assert (ended.code, ended.said, ended.err) == (int(ended.exit_file), [], ""), ended.err
 
 
-@pytest.mark.parametrize("before", ["", "stopped"])
+@pytest.mark.parametrize(("before", "again", "says"), [("", "dependent", "sbatch"), ("stopped", "requeue", "scontrol")])
 def test_a_job_whose_checkpoint_is_not_done_in_time_is_followed_by_one_that_goes_on_from_an_earlier(
-    before: str, tmp_path: Path
+    before: str, again: str, says: str, tmp_path: Path
 ) -> None:
     if before:
         stood(tmp_path, before)
 
-    ended = job(tmp_path, again="dependent", launcher=f"{STUCK}kill -9 $$\n", site={"margin": 1}, slurm="echo '12;cm2'")
+    ended = job(tmp_path, again=again, launcher=f"{STUCK}kill -9 $$\n", site={"margin": 1}, slurm="echo '12;cm2'")
 
-    assert (ended.code, [line.split()[0] for line in ended.said], ended.exit_file) == (137, ["sbatch"], ""), ended.err
-    assert (tmp_path / "a run/job/ids").read_text() == "12;cm2\n"
+    assert (ended.code, [line.split()[0] for line in ended.said], ended.exit_file) == (137, [says], ""), ended.err
+    ids = tmp_path / "a run/job/ids"
+    assert (ids.read_text() if ids.exists() else "") == ("12;cm2\n" if again == "dependent" else "")
 
 
 @pytest.mark.parametrize(("before", "commit"), [("stopped", "old"), ("running", "new")])

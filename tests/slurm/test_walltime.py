@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sent(cluster: Cluster) -> Iterator[Sent]:
-    """Runs of which each job has a minute, and one on nodes of its own. They write slowly until they have gone on, or stand in a call."""
+    """Runs of which each job has a minute, and one on nodes of its own, of which one dies. They write slowly until they have gone on, or stand in a call."""
     with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         here = Path(folder)
         (here / "wf.py").write_text(WORKFLOW)
@@ -43,24 +43,36 @@ def sent(cluster: Cluster) -> Iterator[Sent]:
             (here / f"{run}.toml").write_text(SITE.format(again=again, nodes="n3,n4" if run == "dead" else "n1,n2"))
             gate = runs / run / "generations/0002.json"
             every = 5 if run in ("requeue", "dependent") else 0.3
-            words = f"submit --slurm {'stuck.py' if run == 'stuck' else 'wf.py'} {WORDS} --time {minutes} --profile ./{run}.toml --checkpoint {every} --run-id {run}"
-            told = call(f"{words} --set gate={gate}")
+            file = "stuck.py" if run == "stuck" else "wf.py"
+            words = f"{WORDS} --time {minutes} --profile ./{run}.toml --checkpoint {every} --run-id {run}"
+            told = call(f"submit --slurm {file} {words} --set gate={gate}")
             assert told.code == 0, told.err
-        yield Sent(call, runs)
+        eventually(lambda: list((runs / "dead/commits").glob("e*.json")), "a checkpoint")
+        cluster.kill_node(4)
+        try:
+            yield Sent(call, runs)
+        finally:
+            cluster.call("scancel", "--name=d4py-dead")
+            cluster.start_node(4)
 
 
-def test_a_job_of_which_a_node_dies_waits_to_begin_again(sent: Sent, cluster: Cluster) -> None:
+def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: Cluster) -> None:
     call, runs = sent
-    eventually(lambda: list((runs / "dead/commits").glob("e*.json")), "a checkpoint")
+    folder = runs / "requeue"
+    (job,) = json.loads((folder / "submission.json").read_text())["jobs"]
 
-    cluster.kill_node(4)
-
-    try:
-        eventually(lambda: state(call, "dead")["status"] == "queued", "Slurm to find that the node is dead")
-        assert len(json.loads((runs / "dead/submission.json").read_text())["jobs"]) == 1
-    finally:
-        cluster.call("scancel", "--name=d4py-dead")
-        cluster.start_node(4)
+    eventually(
+        lambda: "BeginTime" in cluster.call("squeue", "--noheader", f"--jobs={job}", "--format=%r"), "it to wait"
+    )
+    assert state(call, "requeue")["status"] == "queued"
+    eventually(
+        lambda: state(call, "requeue")["status"] == "done", "it to go on", within=200
+    )  # it waits as long as a credential lasts
+    done(call, "requeue")
+    assert state(call, "requeue")["generation"] == 2
+    assert outputs(call, "requeue") == ANSWER
+    assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1
+    assert not (folder / "job" / "ids").exists()
 
 
 def test_a_job_whose_time_is_over_goes_on_in_the_next(sent: Sent) -> None:
@@ -83,20 +95,9 @@ def test_a_job_whose_checkpoint_is_not_done_in_time_goes_on_in_the_next_from_one
     assert outputs(call, "stuck") == ANSWER
 
 
-def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: Cluster) -> None:
+def test_a_job_of_which_a_node_dies_waits_to_begin_again(sent: Sent) -> None:
     call, runs = sent
-    folder = runs / "requeue"
-    (job,) = json.loads((folder / "submission.json").read_text())["jobs"]
 
-    eventually(
-        lambda: "BeginTime" in cluster.call("squeue", "--noheader", f"--jobs={job}", "--format=%r"), "it to wait"
-    )
-    assert state(call, "requeue")["status"] == "queued"
-    eventually(
-        lambda: state(call, "requeue")["status"] == "done", "it to go on", within=200
-    )  # Slurm has it wait for two minutes
-    done(call, "requeue")
-    assert state(call, "requeue")["generation"] == 2
-    assert outputs(call, "requeue") == ANSWER
-    assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1
-    assert not (folder / "job" / "ids").exists()
+    eventually(lambda: state(call, "dead")["status"] == "queued", "Slurm to find that the node is dead")
+
+    assert len(json.loads((runs / "dead/submission.json").read_text())["jobs"]) == 1

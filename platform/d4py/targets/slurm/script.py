@@ -45,7 +45,7 @@ if [ -n "$d4py_cut" ]; then  # the next job would come no further
     echo {early} >&2
 else
     d4py_before=$(cat "$folder/state.json" 2>/dev/null)
-    d4py_reach=$(ls "$folder/commits" 2>/dev/null)
+    printf -v d4py_reach '%s ' "$folder"/commits/*
     {launch} "$@" &
     d4py_child=$!
     [ -z "$d4py_cut" ] || [ -n "$d4py_told" ] || kill -USR1 "$d4py_child"  # told when there was nobody to pass it on to
@@ -62,15 +62,16 @@ else
     done
     wait "$d4py_child"
     code=$?
-    if [ "$d4py_before" = "$(cat "$folder/state.json" 2>/dev/null)" ]; then
+    if [ "$code" = 0 ]; then
+        :
+    elif [ "$d4py_before" = "$(cat "$folder/state.json" 2>/dev/null)" ]; then
         if [ -n "$d4py_cut" ] && [ "$code" -ge 5 ]; then  # ranks that still load die of the signal
             code=5
             echo {early} >&2
         fi
     elif d4py_stands stopped; then
-        # What the run says counts before what its launcher does: that of Intel MPI, on several nodes, says 255 now and then.
-        [ "$code" = 0 ] || code=5
-        if [ "$code" = 5 ] && [ -n "$d4py_cut" ]; then
+        code=5  # what the run says counts before what its launcher does: that of Intel MPI, on several nodes, says 255 now and then
+        if [ -n "$d4py_cut" ]; then
             if grep -q '^ "further": false' "$folder/state.json"; then
                 echo "d4py: this job came no further than where it began, and none follows it: d4py status says more" >&2
             elif [ -n "$d4py_sent" ] || {{ {first}d4py_again; }}; then
@@ -105,7 +106,8 @@ _AGAIN = r"""d4py_again() {{  # has the run go on
 }}
 d4py_late() {{  # where the checkpoint is not done in time, has the run go on from one that this job made; once in a row, or that might be for ever
     case $d4py_before in "" | *$'\n "status": "stopped"'*) ;; *) return ;; esac
-    [ "$d4py_reach" = "$(ls "$folder/commits" 2>/dev/null)" ] || ! d4py_again || d4py_sent=1
+    printf -v d4py_now '%s ' "$folder"/commits/*
+    [ "$d4py_reach" = "$d4py_now" ] || ! d4py_again || d4py_sent=1
 }}
 """
 _FOUND = r"""d4py_next=$(squeue --noheader --me --name={name} --states=PENDING --format='%E %i'{where} |
