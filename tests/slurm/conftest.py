@@ -54,7 +54,7 @@ workflow = numbers() >> Count()
 """
 ANSWER = sorted((key, sum(range(start, 2000, 3))) for start, key in enumerate("abc"))
 
-FIRST = [f"test_{name}.py" for name in ("walltime", "cuts", "sweeps", "ssh", "runs", "wheelhouse", "page")]
+FIRST = [f"test_{name}.py" for name in ("walltime", "cuts", "sweeps", "ssh", "runs", "wheelhouse", "page", "worlds")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
