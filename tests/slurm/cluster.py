@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.slurm.numbers import Number, kill
+
 PORT = 16917
 PATIENCE = 30.0
 MODULES = "/etc/environment-modules/modules"  # where Debian's Environment Modules look
+
+# Daemons die with the process that started them. Where there is no such program, who takes the number next ends them.
+DIES = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 
 CONF = """\
 ClusterName=mini
@@ -28,7 +32,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={root}/munge.sock
+AuthInfo=socket={root}/munge.sock,cred_expire=30
 StateSaveLocation={root}/state
 SlurmdSpoolDir={root}/spool.%n
 SlurmctldPidFile={root}/slurmctld.pid
@@ -59,9 +63,10 @@ PartitionName=micro Nodes=n[1-{number}] MaxTime=2-00:00:00 OverSubscribe=FORCE:4
 class Cluster:
     """Slurm with so many nodes, of four processors as far as it knows."""
 
-    def __init__(self, root: Path, nodes: int = 4, number: int = 0) -> None:
-        self.root, self.nodes, self._number = root.resolve(), nodes, number
-        self._bridge, self._net, self.port = f"d4pybr{number}", f"10.88.{number}", PORT + 10 * number
+    def __init__(self, root: Path, number: Number, nodes: int = 4) -> None:
+        self.root, self.nodes, self._held, self._number = root.resolve(), nodes, number, number.value
+        self._bridge, self._net = f"d4pybr{self._number}", f"10.88.{self._number}"
+        self.port = PORT + 10 * self._number
         self._forward = ("FORWARD", "-i", self._bridge, "-o", self._bridge, "-j", "ACCEPT")
         self._numbers = range(1, nodes + 1)
         self.host = socket.gethostname().partition(".")[0]
@@ -71,6 +76,7 @@ class Cluster:
     def up(self) -> None:
         """Start everything; return when all nodes are idle."""
         self.root.mkdir(parents=True, exist_ok=True)
+        self._held.has(str(self.root))
         self.root.chmod(0o755)
         for folder in ("state", "modules"):
             (self.root / folder).mkdir()
@@ -135,8 +141,7 @@ class Cluster:
             ["ip", "netns", "pids", self.space(number)], capture_output=True, text=True, check=False
         )
         for pid in {daemon.pid, *map(int, inside.stdout.split())}:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         daemon.wait()
 
     def down(self) -> None:
@@ -222,8 +227,14 @@ class Cluster:
     def _start(self, name: str, *command: str) -> None:
         with open(self.root / f"{name}.out", "ab") as out:
             self.processes[name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment, start_new_session=True
+                [*DIES, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self.environment,
+                start_new_session=True,
             )
+        self._held.runs(self.processes[name].pid)
 
     def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection((f"{self._net}.1", self.port), 1):

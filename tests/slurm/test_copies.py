@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import PATIENCE, SOURCE_ROOT
+from tests.slurm.conftest import PATIENCE, SOURCE_ROOT, eventually
 
 D4PY = shlex.join([sys.executable, "-m", "d4py.cli.main"])
 SCRIPT = f"""#!/bin/bash
@@ -38,7 +38,8 @@ def test_in_a_job_of_eight_tasks_what_is_started_once_runs_and_what_is_started_e
 ) -> None:
     (here / "script").write_text(SCRIPT)
 
-    cluster.call("sbatch", "--wait", f"--chdir={here}", str(here / "script"), check=False, patience=PATIENCE)
+    job = cluster.call("sbatch", "--parsable", f"--chdir={here}", str(here / "script")).strip()
+    eventually(lambda: not cluster.call("squeue", "--noheader", f"--jobs={job}"), "the job to end")
 
     log = (here / "log").read_text()
     codes = dict(line.split() for line in (here / "codes").read_text().splitlines())

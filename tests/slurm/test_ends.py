@@ -206,6 +206,46 @@ def test_a_next_job_that_could_not_be_sent_is_told_by_status(site: Call, tmp_pat
     assert f"(exit code 5; stopped after a checkpoint; no job follows: {said}" in site("status a").stdout
 
 
+def test_a_next_job_that_failed_before_the_run_went_on_is_told_by_status(site: Call, tmp_path: Path) -> None:
+    assert site(f"submit --slurm wf.py {SITE} --run-id a").returncode == 0
+    folder = of(tmp_path, "a")
+    leave(folder, **STOPPED)
+    (folder / "job/ids").write_text("8\n")
+    (folder / "job/exit.8").write_text("127\n")
+    later = time.time() + 1
+    os.utime(folder / "job/exit.8", (later, later))
+
+    why = "the job that was to go on with it ended with exit code 127: d4py logs a says why"
+    assert f"(exit code 5; stopped after a checkpoint; {why})" in site("status a").stdout
+
+
+def test_a_job_that_removes_what_it_made_on_the_disks_of_its_nodes_is_not_killed_meanwhile(
+    site: Call, tmp_path: Path
+) -> None:
+    assert site(f"submit --slurm wf.py {SITE} --run-id a").returncode == 0
+    folder = of(tmp_path, "a")
+    leave(folder, status="running", generation=1, pid=1, host="elsewhere")
+    sent = json.loads((folder / "submission.json").read_text())
+    sent["options"]["local"] = True
+    (folder / "submission.json").write_text(json.dumps(sent))
+    queue(tmp_path, "7|RUNNING|None")
+    ends = f"""! ls {folder} | grep -q request-cancel || [ -e ended ] || {{
+        touch ended
+        echo '{json.dumps({"run": "a", "status": "cancelled", "exit_code": 5, "generation": 1})}' >{folder}/state.json
+        (sleep 0.5; echo 5 >{folder}/job/exit.7; echo cleared >>{tmp_path}/called; : >{tmp_path}/queue) >/dev/null 2>&1 &
+    }}
+"""
+    squeue = tmp_path / "bin/squeue"
+    squeue.write_text(squeue.read_text() + ends)
+
+    told = site("cancel a")
+
+    assert told.stdout == "a: cancelled. Continue: d4py resume a\n", told.stderr
+    called = (tmp_path / "called").read_text()
+    assert "cleared" in called
+    assert "scancel" not in called
+
+
 def test_a_sweep_that_is_cancelled_has_the_jobs_of_its_members_cancelled_at_once(site: Call, tmp_path: Path) -> None:
     """One of them was cut, and goes on in a job of its own; one is done, and its job is about to end."""
     assert site(f"submit --slurm wf.py {SITE} --run-id s --sweep n=1,2,3").returncode == 0

@@ -60,6 +60,24 @@ def test_a_job_that_ends_before_its_run_begins_says_so_at_once_and_where_to_look
     assert "no-such-launcher: command not found" in call("logs wrong").out
 
 
+def test_a_job_whose_time_is_over_while_its_ranks_load_says_so(call: Call, here: Path, cluster: Cluster) -> None:
+    """They die of the signal, and nothing more is heard of them."""
+    slow = "import time\nopen('loads', 'w').close()\ntime.sleep(60)\n"
+    (here / "slow.py").write_text("import os\nif 'SLURM_JOB_ID' in os.environ:\n    " + slow.replace("\n", "\n    "))
+    with (here / "slow.py").open("a") as file:
+        file.write("\n" + (here / "wf.py").read_text())
+    assert call(f"submit --slurm slow.py {SITE} --run-id early").code == 0
+    eventually((here / "loads").exists, "a rank to load")
+    (job,) = json.loads((here / "state/d4py/runs/early/submission.json").read_text())["jobs"]
+
+    cluster.call("scancel", "--signal=USR1", "--batch", job)
+
+    assert call("wait early").code == 5
+    assert (
+        "(exit code 5; The time of the job was over before the run began, or went on, and" in call("status early").out
+    )
+
+
 def test_a_folder_that_the_nodes_do_not_see_is_suspected(call: Call, here: Path) -> None:
     folder = Path("/dev/shm") / here.name
     try:

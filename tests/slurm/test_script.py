@@ -21,6 +21,15 @@ printf '{\\n "status": "STATUS",\\n "further": true\\n}\\n' >"$STATE"
 kill -USR1 $PPID
 while :; do sleep 0.02; done
 """
+# What it is told comes to nothing: an item takes longer than there is time for.
+STUCK = """\
+trap '' USR1
+room=$(dirname "$STATE")
+mkdir -p "$room/commits" && touch "$room/commits/COMMIT"
+printf '{\\n "status": "running"\\n}\\n' >"$STATE"
+kill -USR1 $PPID
+for _ in $(seq 50); do sleep 0.05; [ ! -e SAID ] || break; done
+"""
 
 
 class Job(NamedTuple):
@@ -54,10 +63,10 @@ def job(
     (room / "job").mkdir(parents=True, exist_ok=True)
     (folder / "job").mkdir(exist_ok=True)
     programs.mkdir()
-    for name in ("scontrol", "sbatch", "squeue"):
+    for name in ("scontrol", "sbatch", "scancel", "squeue", "srun"):
         (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/said\n{slurm}')
         (programs / name).chmod(0o755)
-    (tmp_path / "launcher").write_text(launcher.replace("STATUS", status))
+    (tmp_path / "launcher").write_text(launcher.replace("STATUS", status).replace("SAID", str(tmp_path / "said")))
     about = {"launcher": ["bash", str(tmp_path / "launcher")], "again": again, "prologue": prologue, **(site or {})}
     (tmp_path / "site.toml").write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in about.items()))
     profile = str(tmp_path / "site.toml")
@@ -138,15 +147,107 @@ def test_a_run_that_stopped_for_its_time_goes_on_whatever_its_launcher_makes_of_
     assert (ended.code, ended.said, ended.exit_file) == (5, ["scontrol requeue 11"], ""), ended.err
 
 
-def test_a_job_whose_launcher_fails_before_its_run_goes_on_is_followed_by_none(tmp_path: Path) -> None:
-    """That the run stopped is what the job before has left."""
+def stood(tmp_path: Path, status: str) -> None:
+    """Let the run be as a job before has left it."""
     (tmp_path / "a run/job").mkdir(parents=True)
+    (tmp_path / "a run/commits").mkdir()
+    (tmp_path / "a run/commits/old").touch()
     (tmp_path / "a run/run.json").touch()
-    (tmp_path / "a run/state.json").write_text('{\n "status": "stopped",\n "further": true\n}\n')
+    (tmp_path / "a run/state.json").write_text(f'{{\n "status": "{status}",\n "further": true\n}}\n')
 
-    ended = job(tmp_path, launcher="trap 'exit 255' USR1\nkill -USR1 $PPID\nwhile :; do sleep 0.02; done\n")
 
-    assert (ended.code, ended.said, ended.exit_file) == (255, [], "255"), ended.err
+@pytest.mark.parametrize("dies", ["", "trap 'exit 255' USR1", "trap 'exit 5' USR1"])
+def test_a_job_whose_ranks_still_load_when_they_are_told_of_its_time_says_so_and_is_followed_by_none(
+    dies: str, tmp_path: Path
+) -> None:
+    """That the run stopped is what the job before has left."""
+    stood(tmp_path, "stopped")
+
+    ended = job(tmp_path, launcher=f"{dies}\nkill -USR1 $PPID\nwhile :; do sleep 0.02; done\n")
+
+    assert (ended.code, ended.said, ended.exit_file) == (5, [], "5"), ended.err
+    assert ended.err.splitlines()[-1] == f"{EARLY} d4py resume --time gives it more."
+
+
+@pytest.mark.parametrize("says", ["trap 'exit 2' USR1; kill -USR1 $PPID", "exit 255 #"])
+def test_a_job_whose_launcher_fails_before_its_run_goes_on_ends_as_that_and_is_followed_by_none(
+    says: str, tmp_path: Path
+) -> None:
+    stood(tmp_path, "stopped")
+
+    ended = job(tmp_path, launcher=f"{says}\nwhile :; do sleep 0.02; done\n")
+
+    assert (ended.code, ended.said, ended.err) == (int(ended.exit_file), [], ""), ended.err
+
+
+@pytest.mark.parametrize(("before", "again", "says"), [("", "dependent", "sbatch"), ("stopped", "requeue", "scontrol")])
+def test_a_job_whose_checkpoint_is_not_done_in_time_is_followed_by_one_that_goes_on_from_an_earlier(
+    before: str, again: str, says: str, tmp_path: Path
+) -> None:
+    if before:
+        stood(tmp_path, before)
+
+    ended = job(tmp_path, again=again, launcher=f"{STUCK}kill -9 $$\n", site={"margin": 1}, slurm="echo '12;cm2'")
+
+    assert (ended.code, [line.split()[0] for line in ended.said], ended.exit_file) == (137, [says], ""), ended.err
+    ids = tmp_path / "a run/job/ids"
+    assert (ids.read_text() if ids.exists() else "") == ("12;cm2\n" if again == "dependent" else "")
+
+
+@pytest.mark.parametrize(("before", "commit"), [("stopped", "old"), ("running", "new")])
+def test_a_job_whose_checkpoint_is_not_done_in_time_is_followed_by_none_where_that_might_be_for_ever(
+    before: str, commit: str, tmp_path: Path
+) -> None:
+    """It made none at all, or the job before it ended so, too."""
+    stood(tmp_path, before)
+
+    ended = job(
+        tmp_path,
+        again="dependent",
+        launcher=f"{STUCK.replace('COMMIT', commit)}kill -9 $$\n",
+        site={"margin": 1},
+    )
+
+    assert (ended.code, ended.said, ended.exit_file) == (137, [], "137"), ended.err
+
+
+@pytest.mark.parametrize(
+    ("status", "further", "said"),
+    [
+        ("stopped", "true", ["sbatch"]),
+        ("stopped", "false", ["sbatch", "scancel"]),
+        ("done", "true", ["sbatch", "scancel"]),
+    ],
+)
+def test_the_next_job_is_sent_once_and_cancelled_where_nothing_is_to_follow_after_all(
+    status: str, further: str, said: list[str], tmp_path: Path
+) -> None:
+    over = f"""printf '{{\\n "status": "{status}",\\n "further": {further}\\n}}\\n' >"$STATE"; exit 5\n"""
+
+    ended = job(tmp_path, again="dependent", launcher=STUCK + over, site={"margin": 1}, slurm="echo '12;cm2'")
+
+    assert [line.split()[0] for line in ended.said] == said, ended.err
+    assert ended.said[1:] in ([], ["scancel 12 --clusters=cm2"])
+    assert (ended.code, ended.exit_file) == (5, "5" if said[1:] else "")
+
+
+@pytest.mark.parametrize("refuses", ["", "exit 1"])
+def test_what_was_made_on_the_disk_of_a_node_is_removed_before_the_job_is_requeued(
+    refuses: str, tmp_path: Path
+) -> None:
+    """Then srun starts nothing any more."""
+    venv = tmp_path / "a disk/d4py-r"
+    (tmp_path / "a run/job").mkdir(parents=True)
+    (tmp_path / "a run/job/environment").write_text(f"mkdir -p '{venv}/lib' && touch '{venv}/ready'\n")
+    srun = """case $0 in *srun) shift 4; case $1$2 in bash-c) REFUSES ;; esac; "$@" ;; *) ls DISK >>SAID ;; esac\n"""
+    srun = (
+        srun.replace("REFUSES", refuses or ":").replace("DISK", f"'{venv.parent}'").replace("SAID", f"{tmp_path}/said")
+    )
+
+    ended = job(tmp_path, site={"environment": "wheelhouse", "local": str(venv.parent)}, slurm=srun)
+
+    assert [line.split()[0] for line in ended.said] == ["srun", "srun", "scontrol"], ended.err
+    assert (ended.code, list(venv.parent.iterdir())) == (5, []), ended.err
 
 
 def test_a_member_of_a_sweep_goes_on_alone_though_its_job_has_the_number_of_the_whole_array(tmp_path: Path) -> None:

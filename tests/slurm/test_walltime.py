@@ -15,8 +15,13 @@ from tests.slurm.conftest import ANSWER, WORKFLOW, Call, caller, eventually
 from tests.slurm.test_runs import done, outputs, state
 
 SITE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 40\nrequired = ["--nodelist={nodes}"]\n'
-WORDS = "submit --slurm wf.py --nodes 2 --ntasks-per-node 2"
-RUNS = {"dead": ("requeue", 10), "requeue": ("requeue", 1), "dependent": ("dependent", 1)}  # how they go on; minutes
+WORDS = "--nodes 2 --ntasks-per-node 2"
+RUNS = {  # how they go on; minutes
+    "dead": ("requeue", 10),
+    "requeue": ("requeue", 1),
+    "stuck": ("dependent", 1),
+    "dependent": ("dependent", 1),
+}
 
 
 class Sent(NamedTuple):
@@ -28,43 +33,27 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sent(cluster: Cluster) -> Iterator[Sent]:
-    """Two runs of which each job has a minute, and one on nodes of its own. They write slowly until they have gone on."""
+    """Runs of which each job has a minute, and one on nodes of its own, of which one dies. They write slowly until they have gone on, or stand in a call."""
     with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         here = Path(folder)
         (here / "wf.py").write_text(WORKFLOW)
+        (here / "stuck.py").write_text(WORKFLOW.replace("time.sleep(0.03)", "time.sleep(0.03 if number < 99 else 99)"))
         call, runs = caller(cluster, here), here / "state/d4py/runs"
         for run, (again, minutes) in RUNS.items():
             (here / f"{run}.toml").write_text(SITE.format(again=again, nodes="n3,n4" if run == "dead" else "n1,n2"))
             gate = runs / run / "generations/0002.json"
-            every = 0.3 if run == "dead" else 5
+            every = 5 if run in ("requeue", "dependent") else 0.3
+            file = "stuck.py" if run == "stuck" else "wf.py"
             words = f"{WORDS} --time {minutes} --profile ./{run}.toml --checkpoint {every} --run-id {run}"
-            told = call(f"{words} --set gate={gate}")
+            told = call(f"submit --slurm {file} {words} --set gate={gate}")
             assert told.code == 0, told.err
-        yield Sent(call, runs)
-
-
-def test_a_job_of_which_a_node_dies_waits_to_begin_again(sent: Sent, cluster: Cluster) -> None:
-    call, runs = sent
-    eventually(lambda: list((runs / "dead/commits").glob("e*.json")), "a checkpoint")
-
-    cluster.kill_node(4)
-
-    try:
-        eventually(lambda: state(call, "dead")["status"] == "queued", "Slurm to find that the node is dead")
-        assert len(json.loads((runs / "dead/submission.json").read_text())["jobs"]) == 1
-    finally:
-        cluster.call("scancel", "--name=d4py-dead")
-        cluster.start_node(4)
-
-
-def test_a_job_whose_time_is_over_goes_on_in_the_next(sent: Sent) -> None:
-    call, runs = sent
-
-    eventually((runs / "dependent/job/ids").exists, "Slurm to say that the time is nearly over")
-
-    done(call, "dependent")
-    assert state(call, "dependent")["generation"] == 2
-    assert outputs(call, "dependent") == ANSWER
+        eventually(lambda: list((runs / "dead/commits").glob("e*.json")), "a checkpoint")
+        cluster.kill_node(4)
+        try:
+            yield Sent(call, runs)
+        finally:
+            cluster.call("scancel", "--name=d4py-dead")
+            cluster.start_node(4)
 
 
 def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: Cluster) -> None:
@@ -78,9 +67,37 @@ def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: C
     assert state(call, "requeue")["status"] == "queued"
     eventually(
         lambda: state(call, "requeue")["status"] == "done", "it to go on", within=200
-    )  # Slurm has it wait for two minutes
+    )  # it waits as long as a credential lasts
     done(call, "requeue")
     assert state(call, "requeue")["generation"] == 2
     assert outputs(call, "requeue") == ANSWER
     assert len(json.loads((folder / "submission.json").read_text())["jobs"]) == 1
     assert not (folder / "job" / "ids").exists()
+
+
+def test_a_job_whose_time_is_over_goes_on_in_the_next(sent: Sent) -> None:
+    call, runs = sent
+
+    eventually((runs / "dependent/job/ids").exists, "Slurm to say that the time is nearly over")
+
+    done(call, "dependent")
+    assert state(call, "dependent")["generation"] == 2
+    assert outputs(call, "dependent") == ANSWER
+
+
+def test_a_job_whose_checkpoint_is_not_done_in_time_goes_on_in_the_next_from_one_before_it(sent: Sent) -> None:
+    call, runs = sent
+
+    eventually((runs / "stuck/job/ids").exists, "the next job to be sent")
+
+    done(call, "stuck")
+    assert state(call, "stuck")["generation"] == 2
+    assert outputs(call, "stuck") == ANSWER
+
+
+def test_a_job_of_which_a_node_dies_waits_to_begin_again(sent: Sent) -> None:
+    call, runs = sent
+
+    eventually(lambda: state(call, "dead")["status"] == "queued", "Slurm to find that the node is dead")
+
+    assert len(json.loads((runs / "dead/submission.json").read_text())["jobs"]) == 1

@@ -24,12 +24,16 @@ from d4py.targets.slurm.wheelhouse import gathered, kind
 NEEDS = "humanize==4.9.0"
 WORKFLOW = """
 import socket, sys
+import time
 import d4py
 import humanize
 
 @d4py.producer
-def numbers(n: int = 4):
+def numbers(n: int = 4, endless: bool = False):
     yield from range(n)
+    while endless:
+        time.sleep(0.1)
+        yield 4
 
 class Say(d4py.IterativePE):
     def _process(self, number):
@@ -102,19 +106,20 @@ def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder
 def test_the_profile_may_have_it_on_the_disk_of_each_node(
     call: Call, folder: Path, cluster: Cluster, wheels: Path
 ) -> None:
-    """In these nodes /dev/shm is what each has alone."""
+    """In these nodes /dev/shm is what each has alone. It is removed also where the run is cancelled."""
     profile(folder, 'environment = "wheelhouse"\nlocal = "/dev/shm"\n')
 
-    words = "submit --slurm big --profile mine --nodes 2 --ntasks-per-node 1 --time 5"
+    words = "submit --slurm big --profile mine --nodes 2 --ntasks-per-node 1 --time 5 --set endless=true"
     run = call(words, XDG_CACHE_HOME=str(wheels)).out.strip()
-    eventually(lambda: state(call, run)["status"] in OVER, "the run", within=150)
+    eventually(lambda: " on n" in call(["logs", run]).out, "the run", within=150)
     logs = call(["logs", run]).out
+    cancelled = call(["cancel", run])
 
     def left_on(node: int) -> bool:
         inside = f"--mount=/proc/{cluster.processes[f'slurmd.n{node}'].pid}/ns/mnt"
         return "d4py-" in subprocess.check_output(["nsenter", inside, "ls", "/dev/shm"], text=True)
 
-    assert state(call, run)["status"] == "done", logs
+    assert "cancelled" in cancelled.out, cancelled.err + logs
     assert f"; /dev/shm/d4py-{run.removeprefix('slurm://')} on n" in logs
     assert not (folder / "state/d4py/runs" / run.removeprefix("slurm://") / "venv").exists()
     eventually(

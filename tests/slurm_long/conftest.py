@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.slurm.conftest import call, here, nothing_is_left_running
+from tests.slurm.numbers import NAME, ROOM, held
 from tests.slurm_long.accounting import Accounted
 
 __all__ = ["call", "here", "nothing_is_left_running"]
@@ -17,8 +18,8 @@ __all__ = ["call", "here", "nothing_is_left_running"]
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Accounted]:
     """Slurm, up."""
-    with tempfile.TemporaryDirectory(prefix="d4py-slurm-", dir="/var/tmp") as folder:
-        slurm = Accounted(Path(folder))
+    with held() as number, tempfile.TemporaryDirectory(prefix=NAME, dir=ROOM) as folder:
+        slurm = Accounted(Path(folder), number)
         try:
             slurm.up()
             yield slurm

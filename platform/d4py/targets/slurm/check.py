@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from d4py.errors import StateError, UsageError
 from d4py.targets.slurm.commands import SlurmError, cancel_jobs, jobs_of_room, queued, send
 from d4py.targets.slurm.job import checked
+from d4py.targets.slurm.left import last_error
 from d4py.targets.slurm.script import prologue
-from d4py.targets.slurm.status import last_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

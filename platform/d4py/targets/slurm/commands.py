@@ -29,7 +29,7 @@ _REMEDIES = {
     "account/partition combination": "sacctmgr show associations lists yours: give --account and --partition that go together.",
     "accounting/qos policy": "squeue --me lists your jobs, sacctmgr show qos what is allowed: ask for less, or wait until some have ended.",
     "node count": "sinfo lists the nodes; ask for fewer with --nodes.",
-    "more processors": "sinfo -o '%P %D %c' lists the nodes and their processors; ask for fewer with --ntasks-per-node.",
+    "more processors": "sinfo -o '%P %D %c' lists the nodes and their processors; ask for fewer with --nodes or --ntasks-per-node.",
     "memory spec": "sinfo -o '%P %D %m' lists the nodes and their memory; ask for less with --mem.",
     "node configuration": "sinfo lists the nodes; ask for less.",
     "time limit": "scontrol show partition tells the longest; give less with --time.",

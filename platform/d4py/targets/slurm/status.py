@@ -12,7 +12,8 @@ from d4py.runs.state import Status
 from d4py.runs.submission import submission
 from d4py.runs.sweep import Sweep, sweep_of
 from d4py.targets.slurm.commands import JOB, SlurmError, accounted, cancel_jobs, jobs_of_room, queued, rooms_at_work
-from d4py.targets.slurm.script import EARLY, UNSENT
+from d4py.targets.slurm.left import ended, last_code, last_word, said_early, unbegun
+from d4py.targets.slurm.script import UNSENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,6 +25,7 @@ _EACH, _LONGEST, _SLOWER = 3.0, 30.0, 1.5  # seconds between two questions to Sl
 _GRACE = 15.0  # seconds that a job which is gone may still be about to write its state
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 _RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+_CLEARING = 15.0  # seconds that a job has to remove what it made on the disks of its nodes
 _STOPPED = "5"  # the exit code of a job whose run can be continued
 _ALIVE = (*_WAITING, *_RUNNING)
 _OPEN = (Status.STOPPED, Status.LOST)  # over, and perhaps a job goes on with it
@@ -245,33 +247,36 @@ class _Open:
 def _stood(folder: Folder, state: State) -> State:
     """Return the state of a run that stopped, with why no job has gone on with it."""
     path = folder.path / "state.json"
-    code = _last_code(folder, path.stat().st_mtime if path.exists() else 0.0)
-    early = _early(folder) if code == _STOPPED else ""
-    unsent = _refusal(folder) if code == _STOPPED else ""
+    code = last_code(folder, path.stat().st_mtime if path.exists() else 0.0)
+    early = said_early(folder) if code == _STOPPED else ""
+    unsent = last_word(folder) if code == _STOPPED else ""
     if unsent.startswith(UNSENT):
         state.error = "; ".join(filter(None, (state.error, f"no job follows: {unsent}")))
     elif code == str(UsageError.exit_code) or early:
-        refusal = early or _refusal(folder) or f"d4py logs {state.run} may say why."
+        refusal = early or last_word(folder) or f"d4py logs {state.run} may say why."
         state.error = "; ".join(filter(None, (state.error, f"its job could not go on with it: {refusal}")))
+    elif code not in ("", "0", _STOPPED):
+        why = f"the job that was to go on with it ended with exit code {code}: d4py logs {state.run} says why"
+        state.error = "; ".join(filter(None, (state.error, why)))
     elif not state.further:
         state.error += _FRUITLESS.format(state.run)
     return state
 
 
 def _judged(folder: Folder, state: State, name: str | None) -> State:
-    stays = state.status in _OPEN and name in _RUNNING and not _ended(folder)  # it has yet to go on
+    stays = state.status in _OPEN and name in _RUNNING and not ended(folder)  # it has yet to go on
     if name in _WAITING or stays:
         if state.status is not Status.QUEUED:
             state.error = f"{state.error}; it goes on in a job that waits" if state.error else "its job waits"
             state.exit_code = None
         state.status, state.pid = Status.QUEUED, 0
-    elif name not in _RUNNING and not state.status.over and _unbegun(folder) == str(UsageError.exit_code):
+    elif name not in _RUNNING and not state.status.over and unbegun(folder) == str(UsageError.exit_code):
         state.status, state.exit_code = Status.FAILED, UsageError.exit_code
-        state.error = _refusal(folder) or f"its job could not begin it: d4py logs {state.run} may say why"
-    elif name not in _RUNNING and not state.status.over and (code := _unbegun(folder)):
+        state.error = last_word(folder) or f"its job could not begin it: d4py logs {state.run} may say why"
+    elif name not in _RUNNING and not state.status.over and (code := unbegun(folder)):
         state.status, state.exit_code = Status.LOST, 5
         why = f"its job ended with exit code {code} before the run began: d4py logs {state.run} says why"
-        state.error = (_early(folder) if code == _STOPPED else "") or why
+        state.error = (said_early(folder) if code == _STOPPED else "") or why
     elif name not in _RUNNING and not state.status.over and _quiet(folder):
         state.status, state.exit_code = Status.LOST, 5
         state.error = f"its job has ended{f' ({name.lower()})' if name else ''} without a word{_why(folder, name)}"
@@ -329,11 +334,24 @@ def end(folder: Folder, *, now: bool = False) -> list[Folder]:
         for run, state in zip(_runs_of(folder), Watcher(folder).states(), strict=True)
         if state.status is Status.CANCELLED or not (state.status.over or (_drains(state) and not now))
     ]
+    for run, state in dying:
+        if state.status is Status.CANCELLED and not now:
+            _let_clear(run)
     jobs = {run: jobs_of(run) for run, _ in dying}
     known = queued(*(job for some in jobs.values() for job in some))
     left = {job for job, (name, _) in known.items() if name in _ALIVE}
     cancel_jobs(*dict.fromkeys(job for some in jobs.values() for job in some if job in left))
     return [run for run, state in dying if not state.status.over and left.intersection(jobs[run])]
+
+
+def _let_clear(run: Folder) -> None:
+    """Let the job of a run that ended by itself remove what it made on the disks of its nodes: who kills it leaves that there."""
+    sent = submission(run.path)
+    until = time.monotonic() + _CLEARING
+    while sent and sent.options.get("local") and (run.path / "state.json").exists() and not ended(run):
+        if time.monotonic() > until:
+            return
+        time.sleep(0.1)
 
 
 def _drains(state: State) -> bool:
@@ -350,46 +368,6 @@ def held(folders: Sequence[Folder]) -> list[Folder]:
         for folder in folders
         if any((folder.path / "job").resolve() in at_work[cluster] for cluster in clusters[folder])
     ]
-
-
-def _ended(folder: Folder) -> bool:
-    """Whether a job said, after the run stopped, that it has done what it had to do."""
-    stopped = (folder.path / "state.json").stat().st_mtime
-    return any(path.stat().st_mtime >= stopped for path in (folder.path / "job").glob("exit.*"))
-
-
-def _unbegun(folder: Folder) -> str:
-    """Return the exit code of the newest job of a run, where that has ended and the run did not begin."""
-    return "" if (folder.path / "run.json").exists() else _last_code(folder, 0.0)
-
-
-def _last_code(folder: Folder, since: float) -> str:
-    """Return the exit code of the newest job of a run, where that has ended since then."""
-    since = max(since, (folder.path / "submission.json").stat().st_mtime)
-    exits = {path: path.stat().st_mtime for path in (folder.path / "job").glob("exit.*")}
-    newest = max(exits, key=exits.__getitem__, default=None)
-    if newest is None or exits[newest] < since:
-        return ""
-    return newest.read_text(encoding="utf-8").strip()
-
-
-def _refusal(folder: Folder) -> str:
-    """Return why the newest job of a run came to nothing, as its log says."""
-    logs = sorted((folder.path / "logs").glob("job-*.log"), key=lambda path: path.stat().st_mtime)
-    return last_error(logs[-1]) if logs else ""
-
-
-def _early(folder: Folder) -> str:
-    """Return what the newest job of a run says where its time was over before it could do anything."""
-    refusal = _refusal(folder)
-    return refusal if refusal.startswith(EARLY) else ""
-
-
-def last_error(log: Path) -> str:
-    """Return the last error that d4py told in a log."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    told = [line.partition("d4py: error: ")[2] for line in lines if "d4py: error: " in line]
-    return told[-1] if told else ""
 
 
 def _quiet(folder: Folder) -> bool:

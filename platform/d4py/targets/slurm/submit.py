@@ -134,7 +134,11 @@ def submit(
         mapping=mapping,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         profile=script.profile.name,
-        options={"accounting": script.profile.accounting, **({"at_once": sweep.at_once} if sweep else {})},
+        options={
+            "accounting": script.profile.accounting,
+            "local": bool(script.local),
+            **({"at_once": sweep.at_once} if sweep else {}),
+        },
     )
     _send(script, sent, sweep, wheels, warn, source, files or {})
     return opened(path)
