@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from d4py_operator.cluster.store import Store
 
 log = logging.getLogger(__name__)
-_EXPIRED = 410
+_ABSENT, _EXPIRED = 404, 410
 _WATCH = 300  # seconds that one watch lasts
+_SOON = 1.0  # seconds: a watch that is over before, and has told nothing, is none
 _LONGEST = 30.0  # seconds between two tries
 
 
@@ -64,21 +65,28 @@ class Informer(threading.Thread):
         """List and watch, again and again."""
         wait = 0.0
         while not self._ending.is_set():
-            begun = self._clock()
+            begun, listed = self._clock(), not self._version
             try:
-                if not self._version:
+                if listed:
                     self._version = self._list()
-                self._watch()
+                    begun = self._clock()
+                self._watch(begun)
                 wait = 0.0
             except ApiError as error:
-                self._version = "" if error.status in (_EXPIRED, 404) else self._version
-                wait = self._later(wait, error) if error.status != _EXPIRED else wait
+                wait = self._refused(error, wait, soon=listed and self._clock() - begun < _SOON)
             except ClusterError as error:
                 # What lasts and is then cut, as proxies do, may begin again at once: only what fails at once fails more and more.
                 wait = self._later(0.0 if self._clock() - begun > _LONGEST else wait, error)
             except Exception as error:  # a proxy may answer anything: what was read before it is listed anew
                 self._version = ""
                 wait = self._later(wait, error)
+
+    def _refused(self, error: ApiError, wait: float, *, soon: bool) -> float:
+        """Note what an answer means that is no success. soon: it came at once, upon a list."""
+        if error.status not in (_ABSENT, _EXPIRED):
+            return self._later(wait, error)
+        self._version = ""
+        return self._later(wait, error) if soon or error.status == _ABSENT else wait
 
     def _list(self) -> str:
         things, version = self._api.list(self.kind, self._namespace, self._labels, kept=trimmed)
@@ -87,10 +95,12 @@ class Informer(threading.Thread):
         self.synced.set()
         return version
 
-    def _watch(self) -> None:
+    def _watch(self, begun: float) -> None:
+        """Take in what changes. begun: when. Raises ClusterError where it is over at once, and has told nothing."""
+        told = False
         watched = self._api.watch(self.kind, self._namespace, self._version, self._labels, _WATCH, self._opened)
         for event in watched:
-            thing = event["object"]
+            told, thing = True, event["object"]
             self._version = thing["metadata"]["resourceVersion"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
@@ -99,6 +109,8 @@ class Informer(threading.Thread):
                     self._store.drop(thing)
             if self._ending.is_set():
                 break
+        if not told and self._clock() - begun < _SOON:
+            raise ClusterError("it was over at once, and told nothing")
 
     def _later(self, wait: float, error: Exception) -> float:
         if self._ending.is_set():
