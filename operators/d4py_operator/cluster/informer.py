@@ -46,6 +46,7 @@ class Informer(threading.Thread):
         self._lock = threading.Lock()
         self._response: Any = None
         self.synced = threading.Event()  # it has listed all that there is, once
+        self.served: bool | None = None  # whether the cluster has this kind; None: that is not known yet
         self.lists = 0
 
     def end(self) -> None:
@@ -86,12 +87,16 @@ class Informer(threading.Thread):
         if error.status not in (_ABSENT, _EXPIRED):
             return self._later(wait, error)
         self._version = ""
-        return self._later(wait, error) if soon or error.status == _ABSENT else wait
+        if error.status == _EXPIRED:
+            return self._later(wait, error) if soon else wait
+        known, self.served = self.served is False, False
+        return self._later(wait, error, quiet=known)
 
     def _list(self) -> str:
         things, version = self._api.list(self.kind, self._namespace, self._labels, kept=trimmed)
         self._store.replace(self.kind, self._namespace, things, version)
         self.lists += 1
+        self.served = True  # only now: whoever looks for something of this kind is to find what was listed
         self.synced.set()
         return version
 
@@ -112,11 +117,13 @@ class Informer(threading.Thread):
         if not told and self._clock() - begun < _SOON:
             raise ClusterError("it was over at once, and told nothing")
 
-    def _later(self, wait: float, error: Exception) -> float:
+    def _later(self, wait: float, error: Exception, *, quiet: bool = False) -> float:
+        """Wait, longer each time; return how long. quiet: it was told before."""
         if self._ending.is_set():
             return wait
         wait = min(_LONGEST, max(0.2, 2 * wait))
-        log.warning(
+        log.log(
+            logging.DEBUG if quiet else logging.WARNING,
             "%s of %s: %s; again in %.1f s",
             "watch" if self.synced.is_set() else "list",
             self.kind,
