@@ -47,7 +47,14 @@ class Operator:
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
         self._asker = Asker(self._going, self.queue.add)
         self._others: Others | None = None  # that work in namespaces of all those that this one works in
-        self._reconciler = Reconciler(api, self.store, self.served, self._asker.said, failures=self.queue.failures)
+        self._reconciler = Reconciler(
+            api,
+            self.store,
+            self.served,
+            self._asker.said,
+            failures=self.queue.failures,
+            finished=self.metrics.finished,
+        )
         self.store.listeners.append(self._heard)
 
     # --- what is looked at
