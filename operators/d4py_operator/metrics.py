@@ -90,8 +90,7 @@ class Metrics:
 
     def finished(self, status: Object) -> None:
         """Count a run of which this status says that it is over. One that never started took no time."""
-        ended = moment(status.get("completionTime"))
-        begun = moment(status.get("startTime")) or ended
+        begun, ended = moment(status.get("startTime")), moment(status.get("completionTime"))
         seconds = (ended - begun).total_seconds() if ended and begun else 0.0
         self._run.add(max(0.0, seconds), _labels(*_of(status)))
 

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs whose kind a cluster no longer has, as where the MPI Operator is uninstalled: they can still be ended."""
+"""Runs whose kind a cluster no longer has, as where the MPI Operator is uninstalled: what is lost is tried again, what may be there is waited for, and can be ended."""
 
 from __future__ import annotations
 
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tests.kubernetes.cluster import Cluster
+from tests.operator.hands import Hands, eventually
 from tests.operator.scene import KEPT, Scene
+
+from d4py_operator.objects import Key, Object
+from d4py_operator.operator import Operator
 
 SERVED = frozenset({"MPIJob"})
 NATIVE = ["Service/demo-2-c3b5f", "ConfigMap/demo-2-c3b5f", "Secret/demo-2-c3b5f", "Job/demo-2"]
@@ -160,3 +169,125 @@ def test_nothing_is_deleted_while_nobody_would_hear_of_it() -> None:
 
     scene.settle()
     assert {key.kind for key in scene.things} == {"Service", "ConfigMap", "Secret", "Job"}
+
+
+# --- on a real control plane
+
+CRD = "crd/mpijobs.kubeflow.org"
+BACK = 60.0  # seconds: one that has been away is asked for every half minute
+
+
+class Definition:
+    """The cluster's definition of MPIJobs, as somebody changes it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def restore(self) -> None:
+        """Have it there and served."""
+        crd = str(self._cluster.programs / "mpijobs.yaml")
+        self._cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crd)
+        self._cluster.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+
+    @contextmanager
+    def deleted(self) -> Iterator[None]:
+        """Have it deleted meanwhile, and with it all MPIJobs."""
+        try:
+            self._cluster.kubectl("delete", CRD)
+            yield
+        finally:
+            self.restore()
+
+    @contextmanager
+    def unserved(self) -> Iterator[None]:
+        """Have the API server know nothing of MPIJobs meanwhile, which stay."""
+        change = [{"op": "replace", "path": "/spec/versions/0/served", "value": False}]
+        try:
+            self._cluster.kubectl("patch", CRD, "--type=json", "-p", json.dumps(change))
+            yield
+        finally:
+            self.restore()
+
+
+@pytest.fixture(scope="module")
+def definition(defined: Cluster, hands: Hands) -> Iterator[Definition]:
+    """It, back in the end: Kubernetes deletes again what is owned by MPIJobs and what they are owned by."""
+    found = Definition(defined)
+    try:
+        yield found
+    finally:
+        found.restore()
+    name = f"owner-{secrets.token_hex(3)}"
+    metadata = {"name": name, "namespace": hands.namespace}
+    owner = hands.api.create({"kind": "ConfigMap", "metadata": metadata})
+    hands.make("MPIJob", name, EMPTY, ownerReferences=[reference(owner, "v1")])
+    hands.delete("ConfigMap", name)
+    eventually(lambda: hands.there("MPIJob", name) is None, "MPIJobs to be collected", 90)
+
+
+LAUNCHER = {"spec": {"restartPolicy": "Never", "containers": [{"name": "launcher", "image": "x"}]}}
+EMPTY = {"mpiReplicaSpecs": {"Launcher": {"replicas": 1, "template": LAUNCHER}}}
+
+
+def reference(owner: Object, version: str) -> Object:
+    metadata = owner["metadata"]
+    return {"apiVersion": version, "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
+
+
+def run(hands: Hands, name: str, launcher: str = "Auto") -> Object:
+    """Have ranks run; return their MPIJob. What the MPI Operator would make is made by hand."""
+    hands.workflow(
+        name,
+        mapping="mpi",
+        mpi={"ranks": 2, "slotsPerWorker": 2, "launcher": launcher},
+        checkpoint=KEPT,
+        runPolicy={"backoff": {"initialSeconds": 0}},
+    )
+    made: Object = eventually(lambda: hands.there("MPIJob", f"{name}-1"), "the MPIJob")
+    labels = made["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]["metadata"]["labels"]
+    job = f"{name}-1-launcher"
+    owner = [reference(made, "kubeflow.org/v2beta1")]
+    accounts = f"/api/v1/namespaces/{hands.namespace}/serviceaccounts"
+    eventually(lambda: hands.api.request("GET", accounts)["items"], "the account of pods")
+    hands.make(
+        "Pod", job, LAUNCHER["spec"], labels={**labels, "batch.kubernetes.io/job-name": job}, ownerReferences=owner
+    )
+    hands.runs(job)
+    hands.await_phase(name, "Running")
+    return made
+
+
+def test_ranks_whose_definition_is_deleted_are_lost_and_go_on_by_what_there_is(
+    hands: Hands, operator: Operator, definition: Definition
+) -> None:
+    run(hands, "auto")
+    run(hands, "asks", "MPIJob")
+
+    with definition.deleted():
+        eventually(lambda: not operator.served(), "it to be noticed")
+        eventually(lambda: hands.there("Job", "auto-2"), "an attempt without the MPI Operator")
+        eventually(lambda: hands.says("asks") == ("Pending", "MappingMissing"), "the other to wait")
+        assert operator.unready() == ""
+    eventually(lambda: hands.there("MPIJob", "asks-2"), "the other to go on", BACK)
+
+    for name in ("auto", "asks"):
+        status = hands.status(name)
+        assert [each["reason"] for each in status["history"]] == ["LostMapping"]
+        assert (status["attempts"], status.get("failures", 0)) == (2, 0)
+
+
+def test_ranks_whose_kind_is_not_served_for_a_while_are_waited_for(
+    hands: Hands, operator: Operator, definition: Definition
+) -> None:
+    made = run(hands, "briefly")
+    key = Key("MPIJob", hands.namespace, "briefly-1")
+
+    with definition.unserved():
+        eventually(lambda: hands.says("briefly") == ("Running", "MappingMissing"), "it to be noticed")
+        hands.workflow("meanwhile", mapping="mpi", mpi={"ranks": 2, "slotsPerWorker": 2}, checkpoint=KEPT)
+        eventually(lambda: hands.there("Job", "meanwhile-1"), "one without the MPI Operator")
+        assert operator.store.get(key) is not None
+    eventually(lambda: hands.says("briefly") == ("Running", "AsAsked"), "it to go on", BACK)
+
+    assert hands.get("MPIJob", "briefly-1")["metadata"]["uid"] == made["metadata"]["uid"]
+    assert hands.status("briefly")["attempts"] == 1

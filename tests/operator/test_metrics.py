@@ -80,6 +80,18 @@ def test_a_run_is_counted_when_its_end_is_written_and_not_again() -> None:
     assert (operator.says(RUNS), another.says(RUNS)) == ("1", "0")
 
 
+def test_nor_is_it_when_something_else_is_written_of_it() -> None:
+    scene = ended()
+    operator = Operator(scene)
+    operator.look()
+    changed = {**scene.workflow["metadata"], "generation": 2, "resourceVersion": "900"}
+    operator.store.put({**scene.workflow, "metadata": changed})
+
+    operator.look()
+
+    assert (len(operator.api.statuses), operator.says(RUNS)) == (2, "1")
+
+
 @pytest.mark.parametrize("status", [404, 409, 500])
 def test_a_run_whose_end_could_not_be_written_is_not_counted(status: int) -> None:
     operator = Operator(ended())
