@@ -14,6 +14,7 @@ from tests.kubernetes.cluster import Cluster
 from tests.operator.hands import Hands, eventually
 from tests.operator.scene import KEPT, Scene
 
+from d4py_operator.cluster.api import Api
 from d4py_operator.objects import Key, Object
 from d4py_operator.operator import Operator
 
@@ -180,14 +181,14 @@ BACK = 60.0  # seconds: one that has been away is asked for every half minute
 class Definition:
     """The cluster's definition of MPIJobs, as somebody changes it."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, api: Api) -> None:
+        self._cluster, self._api = cluster, api
 
     def restore(self) -> None:
         """Have it there and served."""
         crd = str(self._cluster.programs / "mpijobs.yaml")
         self._cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crd)
-        self._cluster.kubectl("wait", "--for=condition=Established", CRD, "--timeout=30s")
+        eventually(lambda: self._api.serves("MPIJob"), "MPIJobs to be served")
 
     @contextmanager
     def deleted(self) -> Iterator[None]:
@@ -235,7 +236,7 @@ def await_collected(hands: Hands) -> None:
 def definition(defined: Cluster, hands: Hands) -> Iterator[Definition]:
     """It, back in the end. Kubernetes looks for kinds every half minute: before that it does not delete what MPIJobs own."""
     await_collected(hands)
-    found = Definition(defined)
+    found = Definition(defined, hands.api)
     try:
         yield found
     finally:
