@@ -64,7 +64,9 @@ class _Course:
         self.old = status_of(world.workflow)
         self.status = clock.taken_over(self.old)
         self.done = Decision()
-        self.children = owned(world.children, world.workflow)
+        self.away = frozenset(OPTIONAL) - world.served
+        self.children = owned(world.children, world.workflow)  # as they were last known
+        self.there = [child for child in self.children if child["kind"] not in self.away]
         self.run = Run(world.workflow, world.template, unmade(self.old, self.children))
         self.pods = [pod for pod in world.pods if self.run.selector.items() <= labels_of(pod).items()]
 
@@ -74,7 +76,7 @@ class _Course:
             self.finished()
         else:
             self.go()
-        self.done.delete += left_over(self.run, self.status, self.children)
+        self.done.delete += left_over(self.run, self.status, self.there)
         return self.done
 
     def go(self) -> Decision:
@@ -190,7 +192,7 @@ class _Course:
 
     def go_on(self, attempt: Attempt) -> Decision:
         """See how an attempt does, and act on it."""
-        launched = child_of(attempt, self.children)
+        launched = child_of(attempt, self.there)
         pods = pods_of(attempt, launched, self.pods)
         if launched is None:
             return self.absent(attempt, pods)
@@ -212,18 +214,20 @@ class _Course:
         """Go on without the Job: it was not made yet, its kind is away, it was deleted as intended, or by somebody else."""
         reason, left = to_stop(self.run, self.status, attempt, None, self.now)
         self.after(left)
-        away = attempt.kind in OPTIONAL and attempt.kind not in self.world.served
+        away, goes_on = attempt.kind in self.away, any(live(pod) for pod in pods)
+        made = attempt.uid is not None or (away and (goes_on or child_of(attempt, self.children) is not None))
+        if reason is None and not made:  # of the kind that there is now
+            refused = templateless(self.run) or refusal(self.run, self.world.served)
+            return self.refuse(refused) if refused else self.make(attempt)
         missing = f"this cluster has no {attempt.kind} at the moment"
-        if reason is None and away:
+        gone = (self.old.phase, self.old.reason) == ("Stopping", "LostMapping")  # which was seen before its kind went
+        if reason is None and away and not gone:
             trouble = Trouble(reason="MappingMissing", message=missing)
             phase = "Running" if attempt.start_time else "Starting"
             return self.tell(Told(phase=phase, reason=trouble.reason, message=missing, trouble=trouble))
-        if reason is None and attempt.uid is None:
-            refused = templateless(self.run) or refusal(self.run, self.world.served)
-            return self.refuse(refused) if refused else self.make(attempt)
         lost = f"{attempt.kind} {attempt.name} was deleted by somebody else"
         end = ENDS[reason] if reason else End(reason="LostMapping", message=lost, counts=False)
-        if not any(live(pod) for pod in pods):
+        if not goes_on:
             return self.close(attempt, end)
         return self.ending(end, f"{missing}: its pods are waited for" if away else "its pods are ending")
 
@@ -293,7 +297,7 @@ class _Course:
         )
         failures = self.status.failures + (not end.good and end.counts)
         self.status = replace(self.status, last_attempt=closed, failures=failures)
-        launched = child_of(attempt, self.children)
+        launched = child_of(attempt, self.there)
         seen = observe(launched or {}, pods_of(attempt, launched, self.pods), self.now)
         if end.good:
             return self.finish(Told(phase="Succeeded", reason=end.reason, message=end.message, seen=seen))

@@ -47,7 +47,14 @@ class Operator:
         self._workers = [threading.Thread(target=self._work, name=f"work-{number}") for number in range(threads)]
         self._asker = Asker(self._going, self.queue.add)
         self._others: Others | None = None  # that work in namespaces of all those that this one works in
-        self._reconciler = Reconciler(api, self.store, self.served, self._asker.said, failures=self.queue.failures)
+        self._reconciler = Reconciler(
+            api,
+            self.store,
+            self.served,
+            self._asker.said,
+            failures=self.queue.failures,
+            finished=self.metrics.finished,
+        )
         self.store.listeners.append(self._heard)
 
     # --- what is looked at
@@ -87,7 +94,7 @@ class Operator:
     def served(self) -> frozenset[str]:
         """Return which kinds that a cluster may lack it has, and are known here."""
         found = [informer for informer in self._informers if informer.kind == OPTIONAL]
-        return frozenset({OPTIONAL} if found and all(informer.synced.is_set() for informer in found) else ())
+        return frozenset({OPTIONAL} if found and all(informer.served for informer in found) else ())
 
     def _going(self) -> Iterator[tuple[Key, str]]:
         """Yield the workflows that run, each with the address of the pod that leads it."""
@@ -204,7 +211,12 @@ class Operator:
 
     def synced(self) -> bool:
         """Whether all that there is has been listed."""
-        return bool(self._informers) and all(informer.synced.is_set() for informer in self._informers)
+        return bool(self._informers) and not self._unlisted()
+
+    def _unlisted(self) -> list[str]:
+        """Return who has not listed yet. Of a kind that a cluster may lack, and does, there is nothing to list."""
+        waiting = [informer for informer in self._informers if not informer.synced.is_set()]
+        return [each.name for each in waiting if each.kind != OPTIONAL or each.served is not False]
 
     # --- health
 
@@ -217,5 +229,5 @@ class Operator:
 
     def unready(self) -> str:
         """Return why it is not ready; nothing where it is, be it as the one that waits."""
-        waiting = [informer.name for informer in self._informers if not informer.synced.is_set()]
+        waiting = self._unlisted()
         return f"{waiting[0]} has not listed yet" if waiting or not self._informers else ""

@@ -45,10 +45,11 @@ class Reconciler:
         progress: Callable[[Key], Summary | None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         failures: Callable[[Key], int] = lambda _: 0,
+        finished: Callable[[Object], None] = lambda _: None,
     ) -> None:
-        """failures: how often the looks at an object have failed until now."""
+        """failures: how often the looks at an object have failed until now. finished: is given each status by which a run is over, when it is written."""
         self._api, self._store, self._now, self._failures = api, store, now, failures
-        self._served, self._progress = served, progress
+        self._served, self._progress, self._finished = served, progress, finished
         self._told: dict[str, int] = {}  # how often an event was seen
         self._telling = threading.Lock()
 
@@ -119,13 +120,16 @@ class Reconciler:
         """Do what is decided, in the order in which it can be broken off anywhere."""
         if decision.status is not None:
             try:
-                self._store.put(self._api.apply_status(thing, decision.status))
+                written = self._api.apply_status(thing, decision.status)
             except ApiError as error:
                 if error.status == 404:
                     return  # it was deleted meanwhile
                 if error.status == 409:
                     raise Stale from None
                 raise of_status(error) from None
+            if decision.status.get("completionTime") and not (thing.get("status") or {}).get("completionTime"):
+                self._finished(decision.status)
+            self._store.put(written)
         for event in decision.events:
             self._tell(thing, event)
         for deletion in decision.delete:

@@ -93,6 +93,10 @@ def test_health_and_metrics_are_served(hands: Hands, start: Start) -> None:
     eventually(lambda: operator.ready and operator.leads, "it to lead", 60)
     hands.workflow("counted")
     hands.await_phase("counted", "Starting")
+    hands.workflow("done")
+    hands.runs("done-1")
+    hands.ends("done-1", said={"read": 3, "written": 4})
+    hands.await_phase("done", "Succeeded")
 
     assert operator.get(operator.health, "/healthz") == (200, "ok\n")
     assert operator.get(operator.health, "/nothing")[0] == 404
@@ -104,9 +108,13 @@ def test_health_and_metrics_are_served(hands: Hands, start: Start) -> None:
         "d4py_operator_queue_depth",
         "d4py_operator_leader",
         "d4py_workflows",
+        "d4py_workflow_seconds",
+        "d4py_workflow_items_quarantined",
     ):
         assert f"# TYPE {name} " in text
     assert 'd4py_workflows{mapping="simple",phase="Starting"}' in text
+    assert 'd4py_workflow_seconds_count{mapping="simple",phase="Succeeded"} 1\n' in text
+    assert 'd4py_workflow_items_written{mapping="simple"} 4\n' in text
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_runs_come_to_their_end_across_an_upgrade_that_forgot_the_definitions(he
         heir.ends("simple-running-1", said=LAST_WORD)
         heir.make("Workflow", "shared", {"templateRef": {"name": "shared"}})
         for name in ("simple-running", "shared"):
-            message, *_ = eventually(partial(told, heir, name), f"an event of {name}")  # one of several fields, at random
+            message, *_ = eventually(partial(told, heir, name), f"an event of {name}")  # of any field, at random
             assert "field not declared in schema): its definitions are of another release. Install" in message
         assert heir.says("simple-running")[0] == "Running"
         assert heir.there("Job", "simple-running-1")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -133,6 +133,74 @@ def test_watches_that_are_cut_go_on_soon_each_time_and_from_where_they_were(
 
     assert max(waits) < 1
     assert proxy.asked == [str(number) for number in range(1, 13)]
+
+
+Watched = tuple[float, Any]  # how long a watch lasts, and what it tells or how it ends
+
+
+class Curt:
+    """An API behind something that ends watches as it is told."""
+
+    def __init__(self, *watches: Watched) -> None:
+        self.now, self.lists = 0.0, 0
+        self._watches = list(watches)
+        self.informer = Informer(cast("Api", self), Store(), "Workflow", "lab", clock=lambda: self.now)
+        self.waits: list[float] = []
+
+    def list(self, *_: Any, **__: Any) -> tuple[list[Any], str]:
+        self.lists += 1
+        return [], "1"
+
+    def watch(self, *_: Any) -> Iterator[Any]:
+        lasts, told = self._watches.pop(0)
+        if not self._watches:
+            self.informer.end()
+        self.now += lasts
+        if isinstance(told, Exception):
+            raise told
+        yield from told
+
+    def waited(self, monkeypatch: pytest.MonkeyPatch) -> Sequence[float]:
+        """Let it watch; return how long it waited each time, on the clock only."""
+
+        def wait(seconds: float) -> bool:
+            self.now += seconds
+            self.waits.append(round(seconds, 3))
+            return False
+
+        monkeypatch.setattr(self.informer._ending, "wait", wait)
+        monkeypatch.setattr("d4py_operator.cluster.informer.random.random", lambda: 0.5)
+        self.informer.run()
+        return self.waits
+
+
+AT_ONCE: Watched = (0.0, [])
+EXPIRED: Watched = (0.0, ApiError(410, "Expired", "too old"))
+LAST: Watched = (0.0, [])  # with it the informer is told to end
+
+
+def test_watches_that_are_over_at_once_are_asked_for_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whatever ends them would be asked as fast as it can answer. One that lasts is none of them."""
+    curt = Curt(*[AT_ONCE] * 9, (300.0, []), AT_ONCE, AT_ONCE, (1.0, []), AT_ONCE, LAST)
+
+    waits = curt.waited(monkeypatch)
+
+    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 0.2, 0.4, 0.2]
+    assert curt.lists == 1
+
+
+def test_a_watch_that_tells_something_may_be_as_short_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7"}}}
+
+    assert Curt(*[(0.0, [bookmark])] * 5, LAST).waited(monkeypatch) == []
+
+
+def test_a_list_that_is_too_old_at_once_is_asked_for_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first watch went on from a list of long ago: that it has expired is no failure."""
+    curt = Curt((300.0, []), EXPIRED, EXPIRED, EXPIRED, LAST)
+
+    assert curt.waited(monkeypatch) == [0.2, 0.4]
+    assert curt.lists == 4
 
 
 def test_long_lists_are_read_page_by_page(api: Api, hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:

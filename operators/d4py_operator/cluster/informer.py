@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from d4py_operator.cluster.store import Store
 
 log = logging.getLogger(__name__)
-_EXPIRED = 410
+_ABSENT, _EXPIRED = 404, 410
 _WATCH = 300  # seconds that one watch lasts
+_SOON = 1.0  # seconds: a watch that is over before, and has told nothing, is none
 _LONGEST = 30.0  # seconds between two tries
 
 
@@ -45,6 +46,7 @@ class Informer(threading.Thread):
         self._lock = threading.Lock()
         self._response: Any = None
         self.synced = threading.Event()  # it has listed all that there is, once
+        self.served: bool | None = None  # whether the cluster has this kind; None: that is not known yet
         self.lists = 0
 
     def end(self) -> None:
@@ -64,15 +66,15 @@ class Informer(threading.Thread):
         """List and watch, again and again."""
         wait = 0.0
         while not self._ending.is_set():
-            begun = self._clock()
+            begun, listed = self._clock(), not self._version
             try:
-                if not self._version:
+                if listed:
                     self._version = self._list()
-                self._watch()
+                    begun = self._clock()
+                self._watch(begun)
                 wait = 0.0
             except ApiError as error:
-                self._version = "" if error.status in (_EXPIRED, 404) else self._version
-                wait = self._later(wait, error) if error.status != _EXPIRED else wait
+                wait = self._refused(error, wait, soon=listed and self._clock() - begun < _SOON)
             except ClusterError as error:
                 # What lasts and is then cut, as proxies do, may begin again at once: only what fails at once fails more and more.
                 wait = self._later(0.0 if self._clock() - begun > _LONGEST else wait, error)
@@ -80,17 +82,30 @@ class Informer(threading.Thread):
                 self._version = ""
                 wait = self._later(wait, error)
 
+    def _refused(self, error: ApiError, wait: float, *, soon: bool) -> float:
+        """Note what an answer means that is no success. soon: it came at once, upon a list."""
+        if error.status not in (_ABSENT, _EXPIRED):
+            return self._later(wait, error)
+        self._version = ""
+        if error.status == _EXPIRED:
+            return self._later(wait, error) if soon else wait
+        known, self.served = self.served is False, False
+        return self._later(wait, error, quiet=known)
+
     def _list(self) -> str:
         things, version = self._api.list(self.kind, self._namespace, self._labels, kept=trimmed)
         self._store.replace(self.kind, self._namespace, things, version)
         self.lists += 1
+        self.served = True  # only now: whoever looks for something of this kind is to find what was listed
         self.synced.set()
         return version
 
-    def _watch(self) -> None:
+    def _watch(self, begun: float) -> None:
+        """Take in what changes. begun: when. Raises ClusterError where it is over at once, and has told nothing."""
+        told = False
         watched = self._api.watch(self.kind, self._namespace, self._version, self._labels, _WATCH, self._opened)
         for event in watched:
-            thing = event["object"]
+            told, thing = True, event["object"]
             self._version = thing["metadata"]["resourceVersion"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
@@ -99,12 +114,16 @@ class Informer(threading.Thread):
                     self._store.drop(thing)
             if self._ending.is_set():
                 break
+        if not told and self._clock() - begun < _SOON:
+            raise ClusterError("it was over at once, and told nothing")
 
-    def _later(self, wait: float, error: Exception) -> float:
+    def _later(self, wait: float, error: Exception, *, quiet: bool = False) -> float:
+        """Wait, longer each time; return how long. quiet: it was told before."""
         if self._ending.is_set():
             return wait
         wait = min(_LONGEST, max(0.2, 2 * wait))
-        log.warning(
+        log.log(
+            logging.DEBUG if quiet else logging.WARNING,
             "%s of %s: %s; again in %.1f s",
             "watch" if self.synced.is_set() else "list",
             self.kind,
