@@ -213,6 +213,16 @@ def test_ranks_leave_their_last_line_as_the_last_word(tmp_path: Path) -> None:
     assert place.left == '{"d4py": 1, "exit_code": 3}\n'
 
 
+def test_ranks_of_mpich_begin_when_workers_can_find_their_launcher(tmp_path: Path) -> None:
+    """By a name with a dot, which no file of the launcher's own pod knows."""
+    place = Place(tmp_path, "echo ranks", mapping="mpi", mpi={"ranks": 2, "implementation": "MPICH"})
+    asks = tmp_path / "bin" / "python3"
+    asks.write_text("""#!/bin/sh\nsleep 0.2\necho "$2" | grep -o 'gethostname.*"'\n""")
+    asks.chmod(0o755)
+
+    assert place.runs() == (0, 'gethostname() + ".demo-1"\nranks\n')
+
+
 def test_ranks_that_say_nothing_leave_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path, "exit 7", mapping="mpi", mpi={"ranks": 2})
 
