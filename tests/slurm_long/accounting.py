@@ -12,6 +12,7 @@ from tests.slurm.cluster import Cluster
 
 PORT = cluster.PORT + 2
 NONE = "AccountingStorageType=accounting_storage/none"
+ACCOUNT = "pn12ab"  # to which jobs may be charged that ask for it
 FORGETS = 5  # seconds after which a job that has ended is unknown to the controller
 
 CONF = """\
@@ -71,3 +72,7 @@ class Accounted(Cluster):
             lambda: not subprocess.run(add, env=self.environment, capture_output=True, check=False).returncode,
             "slurmdbd",
         )
+        for words in (("account", ACCOUNT), ("user", "root", f"account={ACCOUNT}")):
+            subprocess.run(
+                ["sacctmgr", "--immediate", "add", *words], env=self.environment, check=True, capture_output=True
+            )

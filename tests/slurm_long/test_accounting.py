@@ -13,11 +13,11 @@ SITE = "--profile generic --ntasks-per-node 2 --time 3"
 
 
 def test_a_run_whose_state_was_never_written_has_the_end_that_sacct_tells(call: Call, cluster: Accounted) -> None:
-    cluster.call("scontrol", "update", "partition=short", "state=down")
-    run = call(f"submit --slurm wf.py {SITE} --partition short").out.strip()
+    cluster.call("scontrol", "update", "partition=micro", "state=down")
+    run = call(f"submit --slurm wf.py {SITE} --partition micro").out.strip()
     assert state(call, run)["status"] == "queued"
-    cluster.call("scancel", "--user=root", "--partition=short")
-    cluster.call("scontrol", "update", "partition=short", "state=up")
+    cluster.call("scancel", "--user=root", "--partition=micro")
+    cluster.call("scontrol", "update", "partition=micro", "state=up")
     forgotten(cluster)
 
     eventually(lambda: state(call, run)["status"] == "lost", "the end of the job")
