@@ -24,12 +24,22 @@ exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o LogLevel=FATAL
 -o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
 """
 
+# A signal does not end the first process of a pod that does not expect it.
+_AWAITED = """trap 'kill "$!" 2>/dev/null || :; exit 143' TERM INT
+python3 -c '{program}' &
+wait "$!"
+"""
 
 # mpiexec passes on what it is told by name, and names that come from objects are known in the pod only.
 _FURTHER = """for file in {variables}/*/*; do
     case ${{file##*/}} in *[!A-Za-z0-9_]* | [0-9]*) ;; *) set -- -x "${{file##*/}}" "$@" ;; esac
 done
 """
+
+
+def awaited(program: str) -> str:
+    """Return what waits for the end of a Python program, in shell, unless the pod is told to end."""
+    return _AWAITED.format(program=program)
 
 
 def server() -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py_operator.command import ranks
 from d4py_operator.pods import resources, template
-from d4py_operator.ranks import SSH, launch, listening, mpich, passing, server, variables
+from d4py_operator.ranks import SSH, awaited, launch, listening, mpich, passing, server, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -17,16 +17,13 @@ LAUNCHES = "MPIJob"
 API = "kubeflow.org/v2beta1"
 _HOSTS = "/etc/mpi/hostfile"  # the MPI Operator puts it there
 # Workers of MPICH call the launcher by its name, which is known a moment after it is ready. What no name ever comes of is left to MPICH to tell.
-_NAMED = """trap 'kill "$!" 2>/dev/null || :; exit 143' TERM INT
-python3 -c 'import socket, time
+_NAMED = """import socket, time
 for _ in range(120):
     try:
         socket.getaddrinfo(socket.gethostname() + ".{service}", None)
         break
     except OSError:
-        time.sleep(0.5)' &
-wait "$!"
-"""
+        time.sleep(0.5)"""
 
 
 def objects(run: Run, attempt: int) -> list[Object]:
@@ -40,7 +37,7 @@ def objects(run: Run, attempt: int) -> list[Object]:
         policy["suspend"] = True
     if scheduling is None or scheduling.gang is not False:
         policy["schedulingPolicy"] = {"minAvailable": run.pods + 1}
-    named = _NAMED.format(service=run.child(attempt)) if mpich(run) else ""
+    named = awaited(_NAMED.format(service=run.child(attempt))) if mpich(run) else ""
     launcher = {
         "name": "launcher",
         "command": ranks(run, launch(run, _HOSTS), before=named + passing(run)),
