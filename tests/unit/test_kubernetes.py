@@ -92,6 +92,7 @@ def test_a_name_that_kubernetes_would_not_take_is_refused(name: str) -> None:
         ("Succeeded", {"exitCode": 4}, Status.DONE, 4),
         ("Failed", {"exitCode": 6}, Status.FAILED, 6),
         ("Failed", {}, Status.FAILED, 3),
+        *(("Failed", {"exitCode": code}, Status.FAILED, 3) for code in (0, 1, 127, 137, 143)),
     ],
 )
 def test_a_phase_is_a_state_with_the_code_of_the_run(

@@ -20,6 +20,7 @@ _STATUS = {
     "Failed": Status.FAILED,
 }
 _FAILED, _STOPPED = 3, 5
+_CODES = (2, 3, 5, 6)  # of a run that failed; others are of what ended a pod, which its message tells
 
 Object = dict[str, Any]
 
@@ -80,7 +81,8 @@ def _exit_code(what: Status, attempt: Object) -> int | None:
     if what is Status.STOPPED:
         return _STOPPED
     if what is Status.FAILED:
-        return int(attempt.get("exitCode") or _FAILED)
+        code = attempt.get("exitCode")
+        return int(code) if code in _CODES else _FAILED
     return None
 
 
