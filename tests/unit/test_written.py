@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import itertools
 import linecache
+import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -231,6 +235,36 @@ def test_an_error_shows_the_authors_line_and_the_stages_own_item(tmp_path: Path)
     assert result.error == (
         "PE 'Drawn', instance Drawn, item 3 on 'input', input 3: ZeroDivisionError: integer division or modulo by zero"
     )
+
+
+@contextmanager
+def interrupted(times: int) -> Iterator[None]:
+    """Have so many collections of garbage in the midst of a parse parse something too: what another thread may do then."""
+    left, thresholds = times, gc.get_threshold()
+
+    def parse(phase: str, info: dict[str, int]) -> None:
+        nonlocal left
+        if phase == "start" and left and sys._getframe(1).f_code is ast.parse.__code__:
+            left -= 1
+            ast.parse("f(g(h))")
+
+    gc.callbacks.append(parse)
+    gc.set_threshold(1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(parse)
+
+
+@pytest.mark.parametrize("times", [1, 10**9])
+def test_text_is_read_though_another_thread_reads_some_at_the_same_time(tmp_path: Path, times: int) -> None:
+    made = step("\n".join(f'self.write("output", [[(inputs["input"], {k})]])' for k in range(30)), tmp_path)
+
+    with interrupted(times):
+        found = twin(made.Drawn())
+
+    assert found is not None or times > 1
 
 
 def test_text_that_is_not_what_runs_gives_no_twin(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NOTHING = object()  # what a twin returns where process() does not write
 _NOTHING = "d4py_nothing"
+_ATTEMPTS = 10  # to parse
 _UNUSUAL = 0x04 | 0x08 | 0x20 | 0x80 | 0x200  # *args, **kwargs, generators, coroutines
 _FUTURE = 0x1FF0000  # what `from __future__ import` leaves in the flags of code
 _TELLING = frozenset({"locals", "vars", "eval", "exec", "super", "__class__", _NOTHING})  # names that can tell a twin
@@ -101,13 +103,21 @@ def _parsed(function: FunctionType) -> ast.Module | None:
     imports = f"import {', '.join(imported)}; " if imported else ""
     try:
         text = "".join([imports, "\n" * (first - 2), f"class {owner}:\n", *inspect.getblock(lines)])
-        module = ast.parse(text)
+        module = _module(text)
         known = _code(module, function)
-    except (SyntaxError, ValueError, TypeError):
+    except (SyntaxError, ValueError, TypeError, SystemError):
         return None
     if known is None or any(getattr(known, part) != getattr(code, part) for part in _PARTS):
         return None
     return module
+
+
+def _module(text: str) -> ast.Module:
+    """Parse a text. Several releases of CPython count one depth for all threads, and refuse where another thread parses meanwhile."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(SystemError):
+            return ast.parse(text)
+    return ast.parse(text)
 
 
 _PARTS = ("co_code", "co_consts", "co_names", "co_varnames", "co_cellvars", "co_freevars", "co_firstlineno")
