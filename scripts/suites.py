@@ -119,7 +119,7 @@ SUITES = (
     Suite(name="contract", budget=420, test=90, workers=2),
     Suite(name="connectors", budget=180, test=60, workers=2),
     Suite(name="explore", budget=420, test=240, workers=2),
-    Suite(name="faults", budget=360, test=300, workers=2),
+    Suite(name="faults", budget=360, test=300, workers=2, dist="loadfile"),
     Suite(name="cli", budget=240, test=60, workers=2),
     Suite(name="errors", budget=240, test=60, workers=2),
     Suite(name="compat", budget=180, test=60, workers=2),

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the modules beside this one are tests.docs.NAME
-KEPT = 3  # environments in the cache; older ones are deleted
+KEPT = 6  # environments in the cache; older ones are deleted
 
 Environment = Callable[[str], Path]
 

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -22,6 +21,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYS = Path(__file__).with_name("plays.yaml")
@@ -245,14 +246,3 @@ class Cluster:
     def _controller_flags(self, key: Path) -> list[str]:
         flags = ["--use-service-account-credentials=true", f"--service-account-private-key-file={key}"]
         return [*flags, f"--root-ca-file={self._authority}", "--concurrent-job-syncs=20", "--profiling=false"]
-
-
-def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on, none of which the kernel gives to a connection before they are listened on."""
-    found: list[int] = []
-    while len(found) < number:
-        port = 15_000 + secrets.randbelow(15_000)  # below those of connections and of services
-        with socket.socket() as tried, suppress(OSError):
-            tried.bind(("", port))
-            found.extend({port} - {*found})
-    return found

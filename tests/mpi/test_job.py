@@ -90,8 +90,10 @@ def test_a_pe_that_raises_ends_the_job_though_another_rank_is_in_a_long_call(who
 
 LATE = """
 import os, signal, subprocess, sys
+from d4py.mappings.mpi import abort
 from d4py.mappings.mpi.job import job_of
 
+abort._HEARD = 60.0
 job = job_of()
 launcher = os.getppid()
 nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)

@@ -13,7 +13,8 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-from tests.kubernetes.cluster import Cluster, free_ports
+from tests.kubernetes.cluster import Cluster
+from tests.ports import free_ports
 
 _REQUESTS = re.compile(r'^d4py_operator_api_requests_total\{verb="(\w+)",answer="(\w+)"\} (\d+)$', re.MULTILINE)
 _LOOKS = re.compile(r'^d4py_operator_reconcile_total\{kind="(\w+)",result="(\w+)"\} (\d+)$', re.MULTILINE)

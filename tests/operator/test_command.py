@@ -24,10 +24,11 @@ printf '%s\\n' "$@" >{place}/words
 """
 MPIEXEC = """#!/bin/sh
 while [ "$1" != d4py ]; do shift; done
-child=
-trap 'kill -USR1 "$child"' USR1
+child= told=
+trap 'told=yes; [ -z "$child" ] || kill -USR1 "$child"' USR1
 "$@" &
 child=$!
+[ -z "$told" ] || kill -USR1 "$child"
 wait "$child"; code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
 exit "$code"

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.kubernetes.cluster import Cluster, free_ports
+from tests.kubernetes.cluster import Cluster
 from tests.operator.conftest import somebody
 from tests.operator.hands import Hands, eventually
 from tests.operator.process import Process
+from tests.ports import free_ports
 
 from d4py_operator.cluster.api import Api
 

@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.kubernetes.cluster import free_ports
 from tests.operator.hands import eventually
 from tests.operator.scene import BEGIN, Scene
+from tests.ports import free_ports
 
 from d4py_operator.cluster import progress as asking
 from d4py_operator.cluster.progress import Asker, progress

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from tests.ports import free_ports
 from tests.slurm.cluster import Cluster
 
 PATIENCE = 20.0
@@ -64,9 +65,7 @@ class Login:
     def __init__(self, root: Path, cluster: Cluster, source: Path) -> None:
         self.root, self._cluster, self._source = root.resolve(), cluster, source
         self.home = self.root / "home"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
 
     def up(self) -> None:
         """Make the keys and start the daemon."""

@@ -129,9 +129,10 @@ def test_a_job_that_is_sent_while_its_run_is_suspended_is_taken_back(site: Call,
     (folder / "state.json").write_text(json.dumps({**now, "status": "running", "exit_code": None, "host": "n1"}))
 
     with ThreadPoolExecutor() as pool:
-        asking = pool.submit(site, "suspend r --timeout 0.5")
+        asking = pool.submit(site, "suspend r --timeout 60")
         eventually(lambda: list(folder.glob("request-suspend-*")), "the request")
-        (folder / "state.json").write_text(json.dumps(now))
+        (folder / "state.new").write_text(json.dumps(now))
+        (folder / "state.new").replace(folder / "state.json")
         suspended = asking.result()
 
     assert (suspended.returncode, suspended.stdout) == (0, "r: stopped. Continue: d4py resume r\n"), suspended.stderr
@@ -161,6 +162,10 @@ def test_a_check_of_a_profile_that_is_ended_leaves_no_job(
     sent: signal.Signals, code: int, site: Call, here: Path
 ) -> None:
     environment = {**os.environ, "PATH": f"{here / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(SOURCE_ROOT)}
+    # Where it is ended before it has noted the job's number, it asks for the jobs of its folder.
+    (here / "bin/squeue").write_text(
+        '#!/bin/sh\ncase "$*" in *%Z*) echo "7|$PWD/$(ls -d .d4py-check-*)" ;; *) echo "7|PENDING|Priority" ;; esac\n'
+    )
     words = [sys.executable, "-m", "d4py.cli.main", "profile", "check", "generic"]
     with subprocess.Popen(words, cwd=here, env=environment, stderr=subprocess.DEVNULL) as check:
         children = Path(f"/proc/{check.pid}/task/{check.pid}/children")

@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import ANSWER, Call, eventually
-from tests.slurm.test_runs import outputs
+from tests.slurm.test_runs import outputs, state
 
 LARGE = """
 import d4py
@@ -30,12 +31,13 @@ workflow = numbers() >> large()
 
 
 @pytest.fixture
-def folder(cluster: Cluster) -> Path:
+def folder(cluster: Cluster) -> Iterator[Path]:
     """A run's folder on a disk of 1 MB."""
     for path in cluster.small.iterdir():
         path.unlink() if path.is_file() else shutil.rmtree(path)
     cluster.resize("1m")
-    return cluster.small / "run"
+    yield cluster.small / "run"
+    eventually(lambda: "d4py-run" not in cluster.call("squeue", "--noheader", "--format=%j"), "its job to end")
 
 
 def test_a_run_whose_disk_is_full_says_so_and_gives_the_whole_answer_when_there_is_room(
@@ -71,8 +73,14 @@ def test_a_disk_on_which_not_a_byte_is_left_ends_a_run_that_can_be_resumed(
     assert call(f"{words} --set gate={gate} --checkpoint 0.2").code == 0
     eventually(lambda: list((folder / "commits").glob("e*.json")), "a checkpoint")
 
+    def over() -> bool:
+        """Take what a checkpoint has just given back, too."""
+        fill(cluster)
+        return state(call, str(folder))["status"] not in ("starting", "running")
+
     fill(cluster)
     gate.touch()
+    eventually(over, "the run to end")
     waited = call(["wait", str(folder)])
     status = call(["status", str(folder)])
 
@@ -106,6 +114,6 @@ def test_a_disk_that_is_full_before_the_job_begins_leaves_a_run_that_can_be_begu
 
 def fill(cluster: Cluster) -> None:
     """Take all that is left of the small disk."""
-    with open(cluster.small / "ballast", "wb", buffering=0) as file, suppress(OSError):
+    with open(cluster.small / "ballast", "ab", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))

@@ -232,7 +232,7 @@ def test_a_job_that_removes_what_it_made_on_the_disks_of_its_nodes_is_not_killed
     ends = f"""! ls {folder} | grep -q request-cancel || [ -e ended ] || {{
         touch ended
         echo '{json.dumps({"run": "a", "status": "cancelled", "exit_code": 5, "generation": 1})}' >{folder}/state.json
-        (sleep 0.5; echo 5 >{folder}/job/exit.7; echo cleared >>{tmp_path}/called; : >{tmp_path}/queue) >/dev/null 2>&1 &
+        (sleep 0.5; echo cleared >>{tmp_path}/called; : >{tmp_path}/queue; echo 5 >{folder}/job/exit.7) >/dev/null 2>&1 &
     }}
 """
     squeue = tmp_path / "bin/squeue"

@@ -95,7 +95,7 @@ def test_ranks_that_may_not_see_what_starts_them_are_told_of(call: Call, countin
     words = "submit --slurm counting --env image --profile debian-test --nodes 2 --run-id unseen"
 
     told = call(words, **kept)
-    call("cancel unseen")
+    call("cancel unseen --timeout 60")
 
     assert (told.code, told.out) == (0, "slurm://unseen\n")
     assert "ranks in containers see what srun says to them only where the profile 'debian-test' binds" in told.err

@@ -83,7 +83,7 @@ def test_a_live_run_is_kept_while_its_next_job_waits_and_drains_for_as_long_as_t
         lambda: (now := state(call, run)) and written(now) > before and under_way(now) > 0, "what is to be drained"
     )
     before = written(state(call, run))
-    cancelled = call(["cancel", run])
+    cancelled = call(["cancel", run, "--timeout", "60"])
     assert "asked to cancel; it drains" in cancelled.err
     assert (cancelled.code, state(call, run)["status"]) == (0, "running")
     gate.touch()

@@ -100,7 +100,7 @@ def test_a_job_whose_prologue_fails_leaves_a_run_that_says_so_and_can_be_sent_ag
     broken.unlink()
     assert call("resume one").code == 0
     eventually(lambda: state(call, "one")["status"] == "running", "the run to begin")
-    assert call("suspend one").code == 0
+    assert call("suspend one --timeout 60").code == 0
     broken.touch()
     assert call("resume one").code == 0
     eventually(lambda: said in call("status one").out, "the second job to fail")

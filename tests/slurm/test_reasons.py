@@ -79,7 +79,7 @@ def test_a_job_whose_time_is_over_while_its_ranks_load_says_so(call: Call, here:
 
 
 def test_a_folder_that_the_nodes_do_not_see_is_suspected(call: Call, here: Path) -> None:
-    folder = Path("/dev/shm") / here.name
+    folder = Path("/dev/shm") / f"unseen-{here.name[-8:]}"
     try:
         assert call(f"submit --slurm wf.py {SITE} --run-dir {folder}").code == 0
         assert call(["wait", str(folder)]).code == 5
@@ -103,7 +103,7 @@ def test_ranks_that_are_started_for_a_run_continue_it_themselves(call: Call, her
     gate = here / "gate"
     assert call(f"submit --slurm wf.py {SITE} --set gate={gate} --run-id one").code == 0
     eventually(lambda: state(call, "one")["status"] == "running", "the run to begin")
-    assert call("suspend one").code == 0
+    assert call("suspend one --timeout 60").code == 0
     before = len(json.loads((here / "state/d4py/runs/one/submission.json").read_text())["jobs"])
     gate.touch()
 
@@ -124,7 +124,7 @@ def test_a_run_that_several_resume_at_once_gets_one_job(call: Call, here: Path) 
     gate = here / "gate"
     assert call(f"submit --slurm wf.py {SITE} --set gate={gate} --run-id one").code == 0
     eventually(lambda: state(call, "one")["status"] == "running", "the run to begin")
-    assert call("suspend one").code == 0
+    assert call("suspend one --timeout 60").code == 0
 
     with ThreadPoolExecutor() as threads:
         codes = sorted(told.code for told in threads.map(call, ["resume one"] * 4))

@@ -76,12 +76,12 @@ def test_a_run_that_goes_on_makes_a_checkpoint_is_cancelled_and_resumed_and_its_
     run = call(f"submit --slurm wf.py {SITE} --set gate={gate}").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
     eventually(lambda: written(call, run), "the run")
-    asked = call(["snapshot", run])
+    asked = call(["snapshot", run, "--timeout", "60"])
     assert asked.code == 0, asked.err
     assert list((folder / "commits").glob("e*.json"))
     assert state(call, run)["status"] == "running"
 
-    cancelled = call(["cancel", run])
+    cancelled = call(["cancel", run, "--timeout", "60"])
     name = run.replace("slurm://", "d4py-")
     eventually(lambda: name not in cluster.call("squeue", "--noheader", "--format=%j"), "the job to end")
 
@@ -108,7 +108,7 @@ def test_a_job_that_waits_is_queued_and_can_be_cancelled(call: Call, cluster: Cl
         assert state(call, run)["status"] == "queued"
         assert "pending (" in status.out
         assert (logs.code, logs.out) == (0, "")
-        assert call(["cancel", run]).code == 0
+        assert call(["cancel", run, "--timeout", "60"]).code == 0
         assert state(call, run)["status"] == "cancelled"
         assert call(["wait", run]).code == 5
     finally:
@@ -146,7 +146,8 @@ def test_a_node_that_dies_leaves_a_run_that_is_lost_and_can_be_resumed(
     run = call(f"{words} --checkpoint 0.2").out.strip()
     folder = here / "state" / "d4py" / "runs" / run.removeprefix("slurm://")
     eventually(lambda: list((folder / "commits").glob("e*.json")), "a checkpoint")
-    nodes = cluster.call("squeue", "--noheader", "--partition=main", "--format=%N").strip()
+    (job,) = json.loads((folder / "submission.json").read_text())["jobs"]
+    nodes = cluster.call("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
     second = int(cluster.call("scontrol", "show", "hostnames", nodes).split()[1][1:])
 
     cluster.kill_node(second)

@@ -123,7 +123,7 @@ def test_a_job_that_was_sent_and_not_noted_is_found_by_its_name_and_folder(
         assert json.loads(noted.read_text())["jobs"] == first
         second = json.loads((here / "other/submission.json").read_text())["jobs"]
         assert second != first
-        assert call(f"cancel {here}/other").code == 0
+        assert call(f"cancel {here}/other --timeout 60").code == 0
         assert cluster.call("squeue", "--noheader", "--name=d4py-twin", "--format=%i").split() == first
     finally:
         cluster.call("scancel", "--name=d4py-twin")

@@ -54,6 +54,7 @@ def sent(cluster: Cluster) -> Iterator[Sent]:
         finally:
             cluster.call("scancel", "--name=d4py-dead")
             cluster.start_node(4)
+            eventually(lambda: cluster.states()[3] == "idle", "the node")
 
 
 def test_a_job_whose_time_is_over_is_requeued_and_goes_on(sent: Sent, cluster: Cluster) -> None:

@@ -98,7 +98,7 @@ def test_what_a_workflow_needs_goes_along_and_is_fetched_once(call: Call, folder
     venv = folder / "state/d4py/runs/first/venv"
     assert re.search(rf"Network is unreachable; {venv}/\S+; {venv}/\S+/humanize/__init__.py; {venv} on n\d", logs)
     assert (again.code, again.out) == (0, "slurm://second\n"), again.err
-    assert call("cancel second").code == 0
+    assert call("cancel second --timeout 60").code == 0
     name = "wheels/humanize-4.9.0-py3-none-any.whl"
     assert (folder / "state/d4py/runs/first" / name).samefile(folder / "state/d4py/runs/second" / name)
 
@@ -113,7 +113,7 @@ def test_the_profile_may_have_it_on_the_disk_of_each_node(
     run = call(words, XDG_CACHE_HOME=str(wheels)).out.strip()
     eventually(lambda: " on n" in call(["logs", run]).out, "the run", within=150)
     logs = call(["logs", run]).out
-    cancelled = call(["cancel", run])
+    cancelled = call(["cancel", run, "--timeout", "60"])
 
     def left_on(node: int) -> bool:
         inside = f"--mount=/proc/{cluster.processes[f'slurmd.n{node}'].pid}/ns/mnt"

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_ports
+
 PATIENCE = 60.0  # seconds
 USER, PASSWORD = "seismo", "secret"
 HASH = "$2y$04$uXR2TjjiQCakdP3U/WNGLOb6OH67z4zJzCvZv33CMJiLFto219k1m"  # of the password, as htpasswd -B makes it
@@ -173,7 +175,7 @@ class Registry:
         address: where it listens. data: what it holds, where that is not to be in its folder.
         """
         root.mkdir(parents=True, exist_ok=True)
-        self.root, self.authority, self.port = root, authority, free_port()
+        self.root, self.authority, (self.port,) = root, authority, free_ports(1)
         (root / "htpasswd").write_text(f"{USER}:{HASH}\n")
         tls = f", tls: {{certificate: {authority.chain}, key: {authority.key}}}" if authority else ""
         asks = asks and authority is not None
@@ -214,12 +216,6 @@ def listens(port: int, address: str = "127.0.0.1") -> bool:
     with suppress(OSError, ssl.SSLError), socket.create_connection((address, port), 1):
         return True
     return False
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:
