@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from d4py.engine.cell import CellMachine
+from d4py.engine.cell import Act, CellMachine, MissingFrame
+from d4py.engine.outlet import Choice, Lane, Outlet
 from d4py.engine.taking import Taking
 from d4py.runs.spool import Spool
 from d4py.testing import Fault, Loaded, Numbers, eventually, opened, settled, tamper
@@ -87,6 +89,37 @@ def test_tampering_is_undone(tmp_path: Path, kind: str) -> None:
 
     assert during != before
     assert (CellMachine.arrive, Taking._each, Spool.append) == before
+
+
+@pytest.fixture
+def undone() -> Iterator[None]:
+    yield
+    tamper.undo()
+
+
+@pytest.mark.usefixtures("undone")
+@pytest.mark.parametrize("slow", [2, 100])
+def test_an_end_mark_overtakes_what_came_before_it_though_the_reader_allows_less_by_then(
+    tmp_path: Path, slow: int
+) -> None:
+    """What is held back is not acknowledged, and must leave the writer credit for what sets it free. slow: from which item on the reader is."""
+    tamper.install("reorder end first", str(tmp_path))
+    reader, outlet = CellMachine([0], [1], window=16), Outlet(0, 1)
+    lane = Lane([outlet], Choice.ONE)
+    lane.buffer = list(range(200))
+
+    while lane.buffer:
+        frames = lane.cut()
+        assert frames, f"the writer waits for ever with {len(lane.buffer)} items"
+        for frame in frames:
+            reader.arrive(frame)
+        while (step := reader.decide()).frame is not None:
+            inlet = reader.done(step.frame)
+            outlet.acknowledge(step.frame.number, inlet.grant(1.0 if inlet.count > slow else 0.0))
+    assert step.act is Act.WAIT
+
+    with pytest.raises(MissingFrame):
+        reader.arrive(outlet.end())
 
 
 def test_nothing_but_the_contract_needs_pytest() -> None:

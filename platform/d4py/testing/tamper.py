@@ -121,6 +121,9 @@ def _reorder(victim: Victim, arrive: Arrive) -> Arrive:
         before_end = victim.kind is Kind.END and frame.kind is Kind.DATA and victim.of_mine(machine)
         if (before_end and not victim.mark.exists()) or (victim.kind is not Kind.END and victim.chosen(machine, frame)):
             held[key] = frame
+            # It is not acknowledged while it is held. A reader that has grown slow would leave its writer no room for the frame that is to overtake it.
+            inlet = machine.inlets[frame.channel]
+            inlet.granted = max(inlet.granted, frame.first + len(frame.items) + inlet.window)
         else:
             arrive(machine, frame)
 
