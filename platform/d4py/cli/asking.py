@@ -38,8 +38,14 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     if room is not None and kind == "suspend" and (before.status is Status.QUEUED or isinstance(folder, Sweep)):
         room.withdraw(folder)  # what waits has nobody to read what was asked
         look = look_at(folder)
-    state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
-    if room is not None and kind == "suspend" and state is None and look().status is Status.QUEUED:
+
+    def turned(state: State) -> bool:
+        """Whether the effect is there, or a run waits that is to be suspended: nobody reads that then."""
+        waits = room is not None and kind == "suspend" and state.status is Status.QUEUED
+        return effect(folder, state) or (waits and not isinstance(folder, Sweep))
+
+    state = until(folder, turned, timeout=args.timeout, look=look)
+    if room is not None and kind == "suspend" and (state or look()).status is Status.QUEUED:
         room.withdraw(folder)  # its job was being cut, and has sent another meanwhile
         look = look_at(folder)
         state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
