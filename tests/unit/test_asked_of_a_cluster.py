@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people are told who ask something of a run on a cluster that ends meanwhile by itself. No cluster is asked."""
+"""What people are told who ask something of a run on a cluster that ends meanwhile by itself, or who do not wait for it. No cluster is asked."""
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import pytest
 
-from d4py.cli import kubernetes
+from d4py.cli import kubernetes, order
 from d4py.cli.parser import Namespace
 from d4py.errors import StateError
 from d4py.targets.kubernetes.run import Run
@@ -100,3 +102,25 @@ def test_of_a_run_that_goes_on_the_checkpoint_is_told(
     assert ask("snapshot", cluster) == 0
 
     assert capsys.readouterr() == (f"{RUN}: {says}\n", "")
+
+
+class Interrupted(io.StringIO):
+    """Where somebody reads, and presses Ctrl-C at the first line."""
+
+    def flush(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_who_interrupts_when_the_id_is_read_is_told_that_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster: Any = Played(status("Running"))
+    monkeypatch.setattr("d4py.targets.kubernetes.Cluster", lambda **_: cluster)
+    monkeypatch.setattr("d4py.targets.kubernetes.submit", lambda *_: Run(cluster, "a"))
+    monkeypatch.setattr(order, "order_of", lambda _: None)
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+
+    with pytest.raises(KeyboardInterrupt):
+        order.submit(Namespace(dry_run=False, namespace=None, wait=True, follow=False))
+
+    assert capsys.readouterr().err == f"d4py: {RUN} goes on. See d4py status {RUN}; d4py cancel {RUN} ends it.\n"
