@@ -119,7 +119,7 @@ class Sent:
         return [each for each in pods if each["metadata"]["labels"].get("d4py.dev/role") == "worker"]
 
     def committed(self) -> None:
-        """Wait until a checkpoint holds item seven, by the run's own files: the operator asks now and then only."""
+        """Wait until a checkpoint holds item seven, and its pod has said so, by the run's own files: the operator asks now and then only."""
         self.wait_for(self._logged_seven, "item seven")
         before = self._epoch()  # the one after it may have begun before that item came
         self.wait_for(
@@ -127,7 +127,11 @@ class Sent:
         )
 
     def _logged_seven(self) -> bool:
-        return any("seven" in log.read_text() for log in self._kept.glob(f"{self.name}-*/logs/Square*.log"))
+        for noted in self._kept.glob(f"{self.name}-*/printed.json"):
+            printed = json.loads(noted.read_text())
+            logs = (noted.parent / "logs").glob("Square*.log")
+            return any(b"seven" in log.read_bytes()[: printed.get(log.name, 0)] for log in logs)
+        return False
 
     def _epoch(self) -> int:
         """Return the number of its newest checkpoint."""
