@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -56,6 +57,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return datetime(2026, 5, 1, 12, tzinfo=timezone.utc).timestamp() + self.now - 100.0
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -82,6 +86,17 @@ def test_a_log_goes_on_where_it_was_cut(clock: Clock) -> None:
 
     assert list(followed(cluster, "a-1-x", 5)) == ["one", " two", "", "four"]
     assert cluster.asked == [(5, None), (None, 11), (None, 12)]
+
+
+@pytest.mark.parametrize("time", ["12:00:00.000000001Z", "14:00:00.5+02:00"])
+def test_of_a_log_that_is_read_long_after_it_was_written_nothing_is_left_out(time: str, clock: Clock) -> None:
+    """Whoever reads may be slow, or have begun late: what comes after the cut is as old as what came before."""
+    clock.now += 3600
+    line = f"2026-05-01T{time} one"
+    cluster: Any = Played([line, Unreachable("cut")], [line, at(1, "two")], phases="Running Succeeded")
+
+    assert list(followed(cluster, "a-1-x", None)) == ["one", "two"]
+    assert cluster.asked[1] == (None, 3611)
 
 
 def test_lines_are_read_in_whatever_order_their_times_are(clock: Clock) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, deque
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from d4py.targets.kubernetes.client import ClusterError, Unreachable
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 AWAY = 60.0  # seconds that a cluster may be away from who waits: an API server that starts anew takes less
 _LOOK, _MARGIN = 1.0, 10  # seconds
 _NEWEST = 1_000  # lines that are known one by one
-_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\S+) ?(.*)", re.DOTALL)
+_STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*(?:Z|[+-]\d\d:\d\d)) ?(.*)", re.DOTALL)
+_PARTS = re.compile(r"^(.{19}).*(Z|.{6})$")
 
 
 class _Read:
@@ -35,6 +37,12 @@ class _Read:
     def cut(self) -> None:
         """Expect the newest to come once more, and perhaps some of those before."""
         self._again = Counter(self._newest)
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago the last one was written."""
+        written, zone = _PARTS.findall(self._newest[-1][0])[0]
+        return time.time() - datetime.fromisoformat(written + zone.replace("Z", "+00:00")).timestamp()
 
     def has(self, stamp: str, text: str) -> bool:
         """Whether a line is one of them; it is from now on."""
@@ -87,4 +95,5 @@ def followed(cluster: Cluster, pod: str, last: int | None) -> Iterator[str]:
         time.sleep(_LOOK)
         read.cut()
         if heard is not None:
-            last, since = None, int(time.monotonic() - heard) + _MARGIN
+            # A log that was not read as it was written is behind; of a clock that is, only what is known comes again.
+            last, since = None, int(max(time.monotonic() - heard, read.age)) + _MARGIN
