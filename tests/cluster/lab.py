@@ -74,8 +74,12 @@ class Lab:
         flags = ("--kubernetes", "--namespace", SCIENCE, "--values", str(self.folder / "values.yaml"))
         told = self.call("submit", str(file), *flags, *words)
         assert told.code == 0, told.err
-        self.runs.append(Sent(self.cluster, told.out.strip()))
+        self.runs.append(self.sent(told.out.strip()))
         return self.runs[-1]
+
+    def sent(self, run: str) -> Sent:
+        """Return a run by its id."""
+        return Sent(self.cluster, run, self.claims["results"] / "runs")
 
     def leave(self) -> None:
         """Delete what was sent."""

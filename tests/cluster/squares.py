@@ -58,14 +58,15 @@ KINDS = {
     "NetworkPolicy": "apis/networking.k8s.io/v1/{}/networkpolicies",
 }
 LOOK = 0.25  # seconds between two looks at a run
-LONG = ("--set", "pause=0.15", "--set", "n=200")  # a run of 30 s: it may be asked for the first time after 18
+LONG = ("--set", "pause=0.15", "--set", "n=200")  # a run of 30 s
 
 
 class Sent:
     """A run."""
 
-    def __init__(self, cluster: Nodes, run: str) -> None:
-        self.cluster, self.id, self.name = cluster, run, run.rpartition("/")[2]
+    def __init__(self, cluster: Nodes, run: str, kept: Path) -> None:
+        """kept: the folder of this machine in which the folders of runs are."""
+        self.cluster, self.id, self.name, self._kept = cluster, run, run.rpartition("/")[2], kept
 
     @property
     def status(self) -> dict[str, Any]:
@@ -117,14 +118,25 @@ class Sent:
         pods = self.things("Pod")
         return [each for each in pods if each["metadata"]["labels"].get("d4py.dev/role") == "worker"]
 
-    def committed(self, number: int = 1) -> None:
-        """Wait until it has committed a checkpoint."""
+    def committed(self) -> None:
+        """Wait until a checkpoint holds item seven, and its pod has said so, by the run's own files: the operator asks now and then only."""
+        self.wait_for(self._logged_seven, "item seven")
+        before = self._epoch()  # the one after it may have begun before that item came
         self.wait_for(
-            lambda: (
-                self.status.get("checkpoint", {}).get("sequence", 0) >= number and (self.pod() or self.pod("worker"))
-            ),
-            "a checkpoint",
+            lambda: self._epoch() >= before + 2 and (self.pod() or self.pod("worker")), "a checkpoint that holds it"
         )
+
+    def _logged_seven(self) -> bool:
+        for noted in self._kept.glob(f"{self.name}-*/printed.json"):
+            printed = json.loads(noted.read_text())
+            logs = (noted.parent / "logs").glob("Square*.log")
+            return any(b"seven" in log.read_bytes()[: printed.get(log.name, 0)] for log in logs)
+        return False
+
+    def _epoch(self) -> int:
+        """Return the number of its newest checkpoint."""
+        commits = self._kept.glob(f"{self.name}-*/commits/*.json")
+        return max((int(path.stem.partition("-")[0].removeprefix("e")) for path in commits), default=0)
 
     def kill(self, pod: dict[str, Any]) -> None:
         """Kill the processes of a pod, as a node without memory does."""

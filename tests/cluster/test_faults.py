@@ -103,7 +103,7 @@ def test_ranks_of_which_one_takes_too_much_memory_say_in_which_pod(lab: Lab) -> 
 def test_ranks_in_an_image_without_what_starts_them_say_which_pod_ended(lab: Lab) -> None:
     run = lab.send("bare", *RANKS, more="mpi: {launcher: Native}\n")
 
-    waited = lab.call("wait", run.id, "--timeout", "60")
+    waited = lab.call("wait", run.id, "--timeout", "200")
 
     assert waited.code == 3
     assert f"PodFailed: pod {run.name}-1-1-" in waited.err
@@ -183,7 +183,8 @@ def test_a_run_that_takes_too_long_is_ended_and_not_tried_again(lab: Lab) -> Non
 
 def test_a_workflow_that_is_deleted_in_mid_run_leaves_nothing(lab: Lab) -> None:
     run = lab.send("deleted", "--set", "pause=1", "--set", "n=1000", "--mapping", "mpi", "-n", "2", "--image", MPI)
-    run.committed()
+    # This one lasts: however late the operator hears of its checkpoint, it does.
+    run.wait_for(lambda: run.status.get("checkpoint"), "the operator to ask it how far it is")
 
     lab.cluster.kubectl("delete", "d4wf", run.name, f"--namespace={SCIENCE}", "--timeout=60s")
 

@@ -18,6 +18,8 @@ from tests.cluster.squares import SCIENCE
 MPI = {"mapping": "mpi", "parallelism": None, "checkpoint": {"volume": {"claimName": "results", "path": "runs"}}}
 BY_OPERATOR = {**MPI, "mpi": {"ranks": 2, "launcher": "MPIJob"}}
 NATIVE = {**MPI, "mpi": {"ranks": 2, "launcher": "Native"}}
+# There is room for all tests at once: one of them shows that a run waits for nothing.
+SMALL = {"worker": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}}}
 
 
 def by_name(_: Registries) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def test_the_flagship_succeeds_with_the_bits_of_a_run_here(
     cluster = lab.cluster
     variables = [{"name": variable, "value": value} for variable, value in KERNELS.items()]
     args = {"data": "/archive", "output": f"/results/{name}"}
-    workflow = flagship(**changes, **pulled(lab.registries), args=args, env=variables or None)
+    workflow = flagship(**changes, **pulled(lab.registries), args=args, env=variables or None, resources=SMALL)
     workflow["metadata"]["name"] = name
     cluster.apply(workflow, namespace=SCIENCE)
 

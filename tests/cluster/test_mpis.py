@@ -8,7 +8,7 @@ import json
 import pytest
 from tests.cluster.images import RANKS
 from tests.cluster.lab import Lab
-from tests.cluster.squares import SCIENCE, Sent
+from tests.cluster.squares import SCIENCE
 
 MPIS = {"openmpi": ("OpenMPI", "Open MPI v5"), "mpich": ("MPICH", "MPICH Version")}
 VALUES = """
@@ -28,7 +28,7 @@ def test_ranks_of_another_mpi_work_together_in_two_pods(name: str, launcher: str
     words = ("--kubernetes", "--namespace", SCIENCE, "--mapping", "mpi", "-n", "2", "--values", str(values))
     sent = lab.call("submit", "/opt/d4py/workflows/ranks", "--image", RANKS[name], *words)
     assert sent.code == 0, sent.err
-    run = Sent(lab.cluster, sent.out.strip())
+    run = lab.sent(sent.out.strip())
     lab.runs.append(run)
 
     waited = lab.call("wait", run.id, "--timeout", "200")

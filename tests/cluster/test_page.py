@@ -11,6 +11,7 @@ from tests.images.engines.daemons import PASSWORD, USER
 from tests.kubernetes.test_page import PAGE, THERE, differing, room, variables
 
 SOMEBODY = "somebody"
+PATIENCE = 240  # seconds for a block: pods begin there, beside those of all other tests
 
 
 def volume(name: str, place: str) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def test_who_has_the_role_edit_sends_what_the_page_sends(lab: Lab) -> None:
             (folder / block.file).write_text(block.text)
         if block.language == "console" and THERE in block.comment:
             ran += len(commands(block))
-            wrong += differing(block, folder, told)
+            wrong += differing(block, folder, told, seconds=PATIENCE)
 
     assert wrong == []
     assert ran == 12

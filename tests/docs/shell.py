@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.docs.markdown import Command
 
 MARK = "\x1e"
-SECONDS = 100  # for one block
+SECONDS = 100  # for one block, where nothing else is said
 _DROPPED = ("PYTHON", "D4PY", "VIRTUAL_ENV", "XDG_", "COV_", "PYTEST")
 
 
@@ -31,8 +31,10 @@ def surroundings(environment: Path, home: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "HOME": str(home), "COLUMNS": "120", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 
-def in_shell(commands: list[Command], *, folder: Path, variables: dict[str, str]) -> list[Ran]:
-    """Run commands one after another; `$?` is what the one before left. What is not reached has exit code -1."""
+def in_shell(
+    commands: list[Command], *, folder: Path, variables: dict[str, str], seconds: float = SECONDS
+) -> list[Ran]:
+    """Run commands one after another, for so many seconds at most; `$?` is what the one before left. What is not reached has exit code -1."""
     script = "".join(
         f"{command.text}\n{{ code=$?; printf '{MARK}%d{MARK}' $code; (exit $code); }}\n" for command in commands
     )
@@ -46,7 +48,7 @@ def in_shell(commands: list[Command], *, folder: Path, variables: dict[str, str]
         text=True,
     ) as shell:
         try:
-            told, _ = shell.communicate(timeout=SECONDS)
+            told, _ = shell.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             shell.kill()
             told, _ = shell.communicate()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.docs.markdown import Block, agrees, blocks, commands
-from tests.docs.shell import in_shell
+from tests.docs.shell import SECONDS, in_shell
 from tests.kubernetes.cluster import ROOT, Cluster
 from tests.kubernetes.test_release import CRDS
 
@@ -36,10 +36,13 @@ def room(folder: Path) -> Path:
     return folder
 
 
-def differing(block: Block, folder: Path, told: dict[str, str]) -> Iterator[tuple[str, int, str]]:
+def differing(
+    block: Block, folder: Path, told: dict[str, str], *, seconds: float = SECONDS
+) -> Iterator[tuple[str, int, str]]:
     """Run the commands of a block; yield those that do something else than is shown."""
     listed = commands(block)
-    for command, result in zip(listed, in_shell(listed, folder=folder, variables=told), strict=True):
+    ran = in_shell(listed, folder=folder, variables=told, seconds=seconds)
+    for command, result in zip(listed, ran, strict=True):
         if result.code or not agrees(command.shown, result.printed):
             yield command.text, result.code, result.printed
 

@@ -107,6 +107,8 @@ def test_it_goes_with_its_workflow(served: Cluster, namespace: str) -> None:
         served, f"kubernetes://{namespace}/demo", phase="Succeeded", template={"imagePullSecrets": [{"name": "login"}]}
     )
     pod = manifest(served.get("d4wf", "demo", namespace=namespace), "results")
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    served.wait_for(lambda: served.ask(account), "the account that pods have")
     served.apply(pod, namespace=namespace)
     name = pod["metadata"]["name"]
     assert served.get("pod", name, namespace=namespace)["spec"]["imagePullSecrets"] == [{"name": "login"}]

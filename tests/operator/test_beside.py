@@ -20,9 +20,10 @@ from d4py_operator.cluster.api import Api, configuration
 from d4py_operator.cluster.errors import ApiError
 from d4py_operator.cluster.lease import NAME, Lease, Leases
 from d4py_operator.cluster.others import Others
+from d4py_operator.objects import Key
 from d4py_operator.operator import Operator
 
-SECONDS = 5.0
+SECONDS = 15.0  # that a lease lasts: nobody is to be late by accident
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 
@@ -41,10 +42,10 @@ class Noting(Api):
 
 
 @contextmanager
-def begun(cluster: Cluster, name: str, *namespaces: str) -> Iterator[tuple[Operator, Noting]]:
+def begun(cluster: Cluster, name: str, *namespaces: str, seconds: float = SECONDS) -> Iterator[tuple[Operator, Noting]]:
     """Have an operator at work as `d4py-operator` begins it: everywhere, where no namespace is named."""
     api = Noting(configuration(str(cluster.kubeconfig)))
-    leases = Leases([Lease(api, place, name, name=NAME, seconds=SECONDS) for place in namespaces or ["kube-system"]])
+    leases = Leases([Lease(api, place, name, name=NAME, seconds=seconds) for place in namespaces or ["kube-system"]])
     operator = Operator(api, leases, namespaces=namespaces, threads=2)
     thread = threading.Thread(target=operator.run, name=name)
     thread.start()
@@ -54,6 +55,11 @@ def begun(cluster: Cluster, name: str, *namespaces: str) -> Iterator[tuple[Opera
         operator.ending.set()
         thread.join()
         api.close()
+
+
+def taken_in(operator: Operator) -> set[str]:
+    """Return the namespaces in which an operator looks at something at the moment."""
+    return {key.namespace for key in [*operator.queue._taken] if isinstance(key, Key)}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +95,7 @@ def test_a_namespaces_own_goes_before_the_one_for_all(defined: Cluster, two: lis
             assert own.acting.wait(60)
             assert everywhere._others is not None
             eventually(lambda: other.namespace in everywhere._others.known, "it to be left alone")  # type: ignore[union-attr]
+            eventually(lambda: other.namespace not in taken_in(everywhere), "looks to end that began before")
             before = all_wrote.wrote[other.namespace]
             for hands in two:
                 hands.workflow("who")
@@ -125,7 +132,7 @@ def test_a_namespace_that_is_deleted_with_its_lease_holds_up_no_other(
     defined: Cluster, api: Api, two: list[Hands], caplog: pytest.LogCaptureFixture
 ) -> None:
     one, _ = two
-    with somebody(api) as doomed, begun(defined, "a", one.namespace, doomed.namespace) as (operator, _):
+    with somebody(api) as doomed, begun(defined, "a", one.namespace, doomed.namespace, seconds=5) as (operator, _):
         eventually(lambda: operator.lease.acting == {one.namespace, doomed.namespace}, "it to have both")
         for number in range(5):
             doomed.workflow(f"run-{number}", **HASTY)

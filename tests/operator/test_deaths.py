@@ -63,6 +63,12 @@ def pods_gone(hands: Hands, name: str) -> None:
     eventually(lambda: not hands.pods_of(f"{name}-1"), "its pods to go")
 
 
+def all_gone(hands: Hands, name: str) -> None:
+    """Wait for what goes after its workflow: Kubernetes collects it in its own time."""
+    label = f"d4py.dev/workflow={name}"
+    eventually(lambda: not any(hands.api.list(kind, hands.namespace, label)[0] for kind in MADE), "all of it to go")
+
+
 def nothing(hands: Hands, name: str) -> None:
     """Only look again."""
 
@@ -79,7 +85,9 @@ SCENARIOS: dict[str, list[Step]] = {
     "suspend and resume": [made(), runs(), suspended, pods_gone, resumed, runs(2), ends(0, 2)],
     "a checkpoint in the middle": [made(checkpoint=KEPT), runs(), kept, pods_gone, runs(2), nothing, ends(0, 2)],
     "an end after which all is deleted": [made(runPolicy={"cleanPodPolicy": "All"}), ends(0), pods_gone],
-    "an end after which the workflow is deleted": [made(runPolicy={"ttlSecondsAfterFinished": 0}), ends(0), nothing],
+    "an end after which the workflow is deleted": [
+        made(runPolicy={"ttlSecondsAfterFinished": 0}), ends(0), nothing, all_gone,
+    ],
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -56,6 +57,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return datetime(2026, 5, 1, 12, tzinfo=timezone.utc).timestamp() + self.now - 100.0
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -82,6 +86,49 @@ def test_a_log_goes_on_where_it_was_cut(clock: Clock) -> None:
 
     assert list(followed(cluster, "a-1-x", 5)) == ["one", " two", "", "four"]
     assert cluster.asked == [(5, None), (None, 11), (None, 12)]
+
+
+@pytest.mark.parametrize("time", ["12:00:00.000000001Z", "14:00:00.5+02:00"])
+def test_of_a_log_that_is_read_long_after_it_was_written_nothing_is_left_out(time: str, clock: Clock) -> None:
+    """Whoever reads may be slow, or have begun late: what comes after the cut is as old as what came before."""
+    clock.now += 3600
+    line = f"2026-05-01T{time} one"
+    cluster: Any = Played([line, Unreachable("cut")], [line, at(1, "two")], phases="Running Succeeded")
+
+    assert list(followed(cluster, "a-1-x", None)) == ["one", "two"]
+    assert cluster.asked[1] == (None, 3611)
+
+
+def test_lines_are_read_in_whatever_order_their_times_are(clock: Clock) -> None:
+    """Runtimes stamp what goes to stdout and to stderr apart, and some of them all that they read at once."""
+    cluster: Any = Played([at(2, "out"), at(1, "err"), at(2, "out"), at(2, "more")], phases="Succeeded")
+
+    assert list(followed(cluster, "a-1-x", None)) == ["out", "err", "out", "more"]
+
+
+def test_of_a_log_that_was_cut_no_line_is_lost_whose_time_is_not_the_newest(clock: Clock) -> None:
+    cluster: Any = Played(
+        [at(2, "old"), at(5, "out"), Unreachable("cut")],
+        [at(5, "out"), at(4, "err"), at(5, "out"), Unreachable("cut")],
+        [at(5, "out"), at(4, "err"), at(5, "out"), at(3, "late"), at(6, "end")],
+        phases="Running Running Succeeded",
+    )
+
+    assert list(followed(cluster, "a-1-x", None)) == ["old", "out", "err", "out", "late", "end"]
+
+
+def test_of_a_long_log_that_was_cut_each_line_is_read_once(clock: Clock) -> None:
+    def lines(first: int, last: int) -> list[str | Exception]:
+        return [f"2026-05-01T12:00:00.{number:09}Z {number}" for number in range(first, last)]
+
+    cluster: Any = Played(
+        [*lines(0, 9_000), Unreachable("cut")],
+        [*lines(4_000, 9_500), Unreachable("cut")],
+        lines(9_400, 9_999),
+        phases="Running Running Succeeded",
+    )
+
+    assert list(followed(cluster, "a-1-x", None)) == [str(number) for number in range(9_999)]
 
 
 def test_a_log_that_ends_while_its_pod_runs_is_asked_for_again(clock: Clock) -> None:

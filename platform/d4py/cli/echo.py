@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from d4py.cli.logs import Logs, show
 from d4py.cli.origin import Wanted
-from d4py.runs import Folder
+from d4py.errors import DiskError
+from d4py.runs import Folder, atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +28,18 @@ class Echo:
 
     def __init__(self, folder: Path) -> None:
         self._logs = Logs(Folder(folder), Wanted())
+        self._printed = folder / "printed.json"  # how far each log was, for the next start: this one may be killed
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="d4py-echo", daemon=True)
 
     def begin(self, plan: Plan, board: Board, state: State) -> None:
-        """Begin to read; what an earlier start has logged was printed by it."""
-        if state.generation > 1:
-            self._logs.new()
+        """Begin to read what no earlier start has printed. What one printed as it was killed is printed twice: better so than never."""
+        try:
+            self._logs.begin_at(json.loads(self._printed.read_bytes()))
+        except (AttributeError, OSError, TypeError, ValueError):
+            if state.generation > 1:  # nobody has noted it
+                self._logs.new()
+        self._note()
         self._thread.start()
 
     def end(self) -> None:
@@ -51,3 +58,8 @@ class Echo:
         if lines:
             with suppress(OSError):  # whoever read it went away
                 show(lines, plain=True)
+            self._note()
+
+    def _note(self) -> None:
+        with suppress(DiskError):
+            atomic.write_json(self._printed, self._logs.places, durable=False)

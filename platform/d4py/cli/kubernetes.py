@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from d4py.cli.table import lasting, painted_status
 from d4py.errors import StateError, UsageError, listed
+from d4py.runs import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -179,9 +180,17 @@ def suspend(run: Run, args: Namespace) -> int:
     if state is None:
         print(f"{run.id}: asked to suspend; its pods are still ending. Wait: d4py wait {run.id}", file=sys.stderr)
     else:
-        again = "Continue" if run.continues else "It has no checkpoint. Begin anew"
-        print(f"{run.id}: {painted_status(state.status.value)}. {again}: d4py resume {run.id}")
+        _say_end(run, state)
     return 0
+
+
+def _say_end(run: Run, state: State) -> None:
+    """Say how a run has ended of which something was asked: perhaps by itself, meanwhile."""
+    tail = f", exit code {state.exit_code}"
+    if state.status is Status.STOPPED:
+        again = "Continue" if run.continues else "It has no checkpoint. Begin anew"
+        tail = f". {again}: d4py resume {run.id}"
+    print(f"{run.id}: {painted_status(state.status.value)}{tail}")
 
 
 def snapshot(run: Run, args: Namespace) -> int:
@@ -192,9 +201,11 @@ def snapshot(run: Run, args: Namespace) -> int:
             f"The run {run.id!r} makes no checkpoint: it is {before.status.value}.", hint=f"See d4py status {run.id}."
         )
     run.snapshot()
-    state = until(run.state, args.timeout, wanted=lambda _: run.snapshotted)
+    state = until(run.state, args.timeout, wanted=lambda state: state.status.over or run.snapshotted)
     if state is None:
         print(f"{run.id}: asked for a checkpoint; its pods are still ending. See d4py status {run.id}", file=sys.stderr)
+    elif state.status.over:
+        _say_end(run, state)
     elif state.generation > before.generation:
         print(f"{run.id}: stopped at a checkpoint; attempt {state.generation} goes on from there")
     else:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from d4py.cli.origin import BAR, Origin, Wanted, ranks_of
@@ -113,6 +114,17 @@ class Logs:
                 if origin in self._wanted:
                     found.extend((stamp, f"{mark}{origin}", text) for stamp, text in self._lines(path, whole=whole))
         return [(label, text) for _, label, text in sorted(found, key=lambda line: line[0])]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """How far each file was read, by its name."""
+        return {path.name: place for path, place in self._read.items()}
+
+    def begin_at(self, places: Mapping[str, int]) -> None:
+        """Take what is before these places for returned. A file that has lost its end in a power cut is shorter."""
+        for run in self._runs.values():
+            for path in (run.path / "logs").glob("*.log"):
+                self._read[path] = min(places.get(path.name, 0), path.stat().st_size)
 
     def _ranks_of(self, mark: str) -> dict[str, int]:
         """Return where the instances of a run live; nothing for what is no MPI job, or has no plan yet."""

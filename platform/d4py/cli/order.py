@@ -48,6 +48,7 @@ def add_kubernetes(parser: Parser) -> None:
 
 def submit(args: Namespace) -> int:
     """Send it, or print what would be sent."""
+    from d4py.cli.kubernetes import over, patience, say_why
     from d4py.resources.yaml import document
     from d4py.targets import kubernetes
 
@@ -56,22 +57,21 @@ def submit(args: Namespace) -> int:
         print("---\n".join(document(each) for each in kubernetes.manifests(order)), end="")
         return 0
     run = kubernetes.submit(kubernetes.Cluster(namespace=args.namespace), order)
-    print(run.id, flush=True)
-    if args.wait or args.follow:
-        from d4py.cli.kubernetes import over, patience, say_why
-
-        one = patience()
-        try:
-            for line in run.lines(follow=one) if args.follow else ():
-                print(line, flush=True)
-            state = over(run, one)
-        except KeyboardInterrupt:
-            print(f"d4py: {run.id} goes on. See d4py status {run.id}; d4py cancel {run.id} ends it.", file=sys.stderr)
-            raise
-        assert state is not None
-        say_why(state)
-        return state.exit_code or 0
-    return 0
+    if not (args.wait or args.follow):
+        print(run.id, flush=True)
+        return 0
+    one = patience()
+    try:
+        print(run.id, flush=True)  # whoever reads it may interrupt at once
+        for line in run.lines(follow=one) if args.follow else ():
+            print(line, flush=True)
+        state = over(run, one)
+    except KeyboardInterrupt:
+        print(f"d4py: {run.id} goes on. See d4py status {run.id}; d4py cancel {run.id} ends it.", file=sys.stderr)
+        raise
+    assert state is not None
+    say_why(state)
+    return state.exit_code or 0
 
 
 def order_of(args: Namespace) -> Order:

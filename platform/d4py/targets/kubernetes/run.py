@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import StateError, UnknownRun, UsageError
-from d4py.runs import new_id
+from d4py.runs import Status, new_id
 from d4py.targets.kubernetes.client import Cluster, Unreachable
 from d4py.targets.kubernetes.following import AWAY, followed
 from d4py.targets.kubernetes.status import SCHEME, run_id, state_of, told
@@ -86,7 +86,8 @@ class Run:
     def resume(self) -> None:
         """Ask for a new attempt of what was suspended. Raises StateError for what was not."""
         state = state_of(self.look())
-        if not (self._known["spec"].get("runPolicy") or {}).get("suspend"):
+        ended = state.status in (Status.DONE, Status.FAILED)  # before it was suspended, though that was asked for
+        if ended or not (self._known["spec"].get("runPolicy") or {}).get("suspend"):
             hint = "Submit it anew." if state.status.over else f"See d4py status {self.id}."
             raise StateError(f"The run {self.id!r} is {state.status.value}, not suspended.", hint=hint)
         self._suspended(False)
