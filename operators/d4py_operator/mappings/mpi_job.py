@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d4py_operator.command import ranks
+from d4py_operator.command import first, ranks
 from d4py_operator.pods import resources, template
-from d4py_operator.ranks import SSH, awaited, launch, listening, mpich, passing, server, variables
+from d4py_operator.ranks import SSH, awaited, launch, listening, mpich, passing, served, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -40,13 +40,13 @@ def objects(run: Run, attempt: int) -> list[Object]:
     named = awaited(_NAMED.format(service=run.child(attempt))) if mpich(run) else ""
     launcher = {
         "name": "launcher",
-        "command": ranks(run, launch(run, _HOSTS), before=named + passing(run)),
+        "command": first(ranks(run, launch(run, _HOSTS), before=named + passing(run))),
         "env": variables(run),
         **resources(asked.launcher if asked else None),
     }
     worker = {
         "name": "worker",
-        "command": server(),
+        "command": first(served()),
         "env": variables(run),
         "readinessProbe": listening(),
         **resources(asked.worker if asked else None, run.slots),

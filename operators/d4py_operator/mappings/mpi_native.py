@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from d4py_operator.command import ranks
+from d4py_operator.command import first, ranks
 from d4py_operator.pods import job, resources, template
-from d4py_operator.ranks import PORT, SSH, awaited, launch, listening, mpich, passing, server, variables
+from d4py_operator.ranks import HOME, PORT, SERVER, SSH, awaited, launch, listening, mpich, passing, served, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 LAUNCHES = "Job"
 _HOSTS = "/tmp/hosts"  # noqa: S108 - in the pod's own folder
-_LIST = """mkdir -p "$HOME"
-pod=0
+_LIST = """pod=0
 while [ "$pod" -lt {pods} ]; do echo "{job}-$pod.{service}{slots}"; pod=$((pod + 1)); done >{hosts}
 """
 # Pods start in any order, and names are known a little later than pods: the first waits until all of them listen.
@@ -63,13 +62,12 @@ def _container(run: Run, attempt: int) -> Object:
     slots = f":{run.slots}" if mpich(run) else f" slots={run.slots}"
     words = {"pods": run.pods, "job": run.child(attempt), "service": run.beside, "slots": slots}
     gather = _LIST.format(**words, hosts=_HOSTS) + awaited(_GATHER.format(hosts=_HOSTS, port=PORT))
-    first = ranks(run, launch(run, _HOSTS), before=gather + passing(run))[-1]
-    serve = server()[-1]
-    script = f'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then\n{serve}fi\n({serve}) &\n{first}'
+    script = f'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then\n{served()}fi\n{HOME}{SERVER} &\n'
+    script += ranks(run, launch(run, _HOSTS), before=gather + passing(run))
     asked = run.spec.resources.worker if run.spec.resources else None
     return {
         "name": "d4py",
-        "command": ["/bin/sh", "-c", script],
+        "command": first(script),
         "env": variables(run),
         "readinessProbe": listening(),
         "volumeMounts": [{"name": "d4py-ssh", "mountPath": SSH, "readOnly": True}],
