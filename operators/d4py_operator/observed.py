@@ -15,6 +15,7 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 _MPI_ROLE, _REPLICA = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-index"
 _DISRUPTED = "PodFailurePolicy"  # a Job's word for a pod that was told to leave its node: it has no other such rule
 _OURS = ("d4py", "launcher", "worker")  # containers, as the mappings name them
+_TERMINATED = 143  # the exit code of what ends of TERM: 128 and its number
 _SETTLING = 5.0  # seconds in which news of a pod may come after news of its Job
 _LINGERING = 60.0  # seconds in which a Job says that it is over whose work is
 
@@ -270,12 +271,17 @@ def _fallen(pods: Sequence[Object], driver: Object | None) -> End | None:
 
 
 def _by_itself(pod: Object, ended: Object, driver: Object | None) -> bool:
-    """Whether a pod ended before its driver did, and not since it was told to. Times are in whole seconds."""
+    """Whether a pod ended before its driver did, and not since it was told to.
+
+    Times are in whole seconds. Within one, a Job may delete a pod that has ended: only what ends of TERM ends so soon of being told to.
+    """
     told = bool(pod["metadata"].get("deletionTimestamp"))
     if driver is None:
         return not told
     at, until = moment(ended.get("finishedAt")), moment(driver.get("finishedAt"))
-    return at is not None and until is not None and (at < until or (at == until and not told))
+    if at is None or until is None:
+        return False
+    return at < until or (at == until and not (told and ended.get("exitCode") == _TERMINATED))
 
 
 def _evicted(done: Any, pods: Sequence[Object]) -> End | None:
