@@ -22,6 +22,25 @@ _CLIENT = [
 SERVER = f"""/usr/sbin/sshd -De -p {PORT} -h {SSH}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
 -o AuthorizedKeysFile={SSH}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}\""""
 
+# Names are known a little later than pods, and servers of names keep for seconds that they did not know one: who was told so by one of them
+# asks until chance has asked all. What no name comes of in time is left to ssh and to MPI to tell.
+_KNOWN = """python3 -c 'import re, socket, time
+until = time.monotonic() + float("{within}")
+hosts = [(re.split("[ :]", line)[0], {port}) for line in open("{hosts}")]
+for host, port in [*hosts{more}]:
+    often = 1
+    while time.monotonic() < until:
+        try:
+            for _ in range(often):
+                socket.getaddrinfo(host, port)
+            if port:
+                socket.create_connection((host, port), 2).close()
+            break
+        except OSError:
+            often = 8
+            time.sleep(0.5)' &
+wait "$!"
+"""
 HOME = 'mkdir -p "$HOME" || :\n'  # of sessions
 
 # mpiexec passes on what it is told by name, and names that come from objects are known in the pod only.
@@ -31,9 +50,10 @@ done
 """
 
 
-def awaited(program: str) -> str:
-    """Return what waits for the end of a Python program, in shell, unless the pod is told to end."""
-    return f"python3 -c '{program}' &\nwait \"$!\"\n"
+def known(hosts: str, seconds: float, service: str = "") -> str:
+    """Return what waits for pods to be known and to listen, in shell. hosts: the file that names them; service: under which they are to know this one, too."""
+    more = f', (socket.gethostname() + ".{service}", None)' if service else ""
+    return _KNOWN.format(within=seconds, port=PORT, hosts=hosts, more=more)
 
 
 def served() -> str:
