@@ -77,7 +77,7 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
         running=running and not done,
         ready=sum(1 for pod in pods if is_ready(pod) and not _launches_only(pod)),
         let=_let(launched),
-        started=moment((driver.get("status") or {}).get("startTime")) if driver and (running or exited) else None,
+        started=_started(driver) if driver and (running or exited) else None,
         end=end,
         over=ended and again is None,
         again=again,
@@ -104,6 +104,14 @@ def _unclear(done: Any, exited: Object | None, now: datetime, *, heard: bool) ->
     ended = moment(exited.get("finishedAt")) or now
     left = _LINGERING - (now - ended).total_seconds()
     return left if left > 0 else None
+
+
+def _started(driver: Object) -> datetime | None:
+    """Return when ours started in its pod, which started when a node took it: then images are pulled. What never started says 1970."""
+    states = [each.get("state") or {} for each in own(driver)]
+    times = [(state.get("running") or state.get("terminated") or {}).get("startedAt") for state in states]
+    found = (moment(time) for time in (*times, (driver.get("status") or {}).get("startTime")))
+    return max((time for time in found if time is not None), default=None)
 
 
 def _let(launched: Object) -> datetime | None:
