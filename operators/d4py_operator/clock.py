@@ -12,7 +12,7 @@ from d4py_operator.observed import Observed
 
 
 def counted(status: WorkflowStatus, seen: Observed, now: datetime) -> WorkflowStatus:
-    """Count from when pods run, and not on while its queue holds it."""
+    """Count from when pods run, their images pulled, and not on while its queue holds it."""
     begun = moment(status.active_since)
     if seen.queued and begun is not None:
         spent = (status.active_seconds or 0) + max(0, round((now - begun).total_seconds()))

@@ -8,29 +8,34 @@ import shlex
 from d4py_operator.run import INPUTS, SUMMARY, WORKFLOW, Run
 
 TERMINATION = "/dev/termination-log"
-_ALONE = """set -eu
-{anew}mkdir -p {folders}
+# A signal for which the first process of a pod has no handler does not end it: a shell has none, nor has a program that still loads.
+_FIRST = """trap 'exit 143' TERM INT
+set -eu
+"""
+# So the first process is a shell that tells its program. Told while that ended, it asks again how it did, which some shells say once only.
+_TOLD = """{program} &
+child=$! told=
+trap 'told=1; kill -{signal} "$child" 2>/dev/null || :' TERM INT
+code=0
+wait "$child" || code=$?
+while [ "$told" ]; do
+    told= ended=0
+    wait "$child" || ended=$?
+    case $ended in 127 | -1) ;; *) code=$ended ;; esac
+done
+"""
+_BEGUN = """{anew}mkdir -p {folders}
 if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
-exec d4py "$@"
 """
 # What earlier attempts left is moved aside. It is kept until the next one: somebody may want to know what went wrong.
 _ANEW = """if [ -e {run} ]; then rm -rf {before}; mv {run} {before}; fi
 """
 # The launcher of ranks. It asks them for a checkpoint when it is to end, and takes the last line that they say as its last word.
-_RANKS = """set -eu
-{anew}mkdir -p {folders}
-if [ -e {run}/run.json ]; then set -- {resume}; else set -- {begin}; fi
-set -- d4py "$@"
+_RANKS = """set -- d4py "$@"
 {before}mkfifo /tmp/said.pipe
 tee /tmp/said </tmp/said.pipe &
 teller=$!
-{launch} "$@" >/tmp/said.pipe &
-child=$!
-trap 'kill -USR1 "$child" 2>/dev/null || :' TERM INT
-code=0
-wait "$child" || code=$?
-while kill -0 "$child" 2>/dev/null; do code=0; wait "$child" || code=$?; done
-wait "$teller" || :
+{launched}wait "$teller" || :
 tail -n 1 /tmp/said >{termination}
 exit "$code"
 """
@@ -38,18 +43,23 @@ exit "$code"
 
 def alone(run: Run) -> list[str]:
     """Return the command of a pod that does the whole work."""
-    return _shell(_ALONE.format(**_words(run)))
+    return first(_BEGUN.format(**_words(run)) + told('d4py "$@"') + 'exit "$code"\n')
 
 
-def ranks(run: Run, launch: list[str], before: str = "") -> list[str]:
-    """Return the command of the pod that starts ranks. launch: mpiexec and its first words, of which the others are in "$@"; before: what has to be done first, in shell."""
-    return _shell(
-        _RANKS.format(**_words(run), launch=shlex.join(launch), before=before, termination=TERMINATION),
-    )
+def ranks(run: Run, launch: list[str], before: str = "") -> str:
+    """Return what starts ranks, in shell. launch: mpiexec and its first words, of which the others are in "$@"; before: what has to be done first."""
+    launched = told(f'{shlex.join(launch)} "$@" >/tmp/said.pipe', "USR1")
+    return _BEGUN.format(**_words(run)) + _RANKS.format(launched=launched, before=before, termination=TERMINATION)
 
 
-def _shell(text: str) -> list[str]:
-    return ["/bin/sh", "-c", literal(text)]
+def first(text: str) -> list[str]:
+    """Return the command of a pod. text: what it does, in shell."""
+    return ["/bin/sh", "-c", literal(_FIRST + text)]
+
+
+def told(program: str, signal: str = "TERM") -> str:
+    """Return what runs a program that is sent a signal when the pod is to end, in shell; `code` is how it ended."""
+    return _TOLD.format(program=program, signal=signal)
 
 
 def literal(text: str) -> str:

@@ -15,6 +15,7 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 _MPI_ROLE, _REPLICA = "training.kubeflow.org/job-role", "training.kubeflow.org/replica-index"
 _DISRUPTED = "PodFailurePolicy"  # a Job's word for a pod that was told to leave its node: it has no other such rule
 _OURS = ("d4py", "launcher", "worker")  # containers, as the mappings name them
+_TERMINATED = 143  # the exit code of what ends of TERM: 128 and its number
 _SETTLING = 5.0  # seconds in which news of a pod may come after news of its Job
 _LINGERING = 60.0  # seconds in which a Job says that it is over whose work is
 
@@ -76,7 +77,7 @@ def observe(launched: Object, pods: Sequence[Object], now: datetime) -> Observed
         running=running and not done,
         ready=sum(1 for pod in pods if is_ready(pod) and not _launches_only(pod)),
         let=_let(launched),
-        started=moment((driver.get("status") or {}).get("startTime")) if driver and (running or exited) else None,
+        started=_started(driver) if driver and (running or exited) else None,
         end=end,
         over=ended and again is None,
         again=again,
@@ -103,6 +104,14 @@ def _unclear(done: Any, exited: Object | None, now: datetime, *, heard: bool) ->
     ended = moment(exited.get("finishedAt")) or now
     left = _LINGERING - (now - ended).total_seconds()
     return left if left > 0 else None
+
+
+def _started(driver: Object) -> datetime | None:
+    """Return when ours started in its pod, which started when a node took it: then images are pulled. What never started says 1970."""
+    states = [each.get("state") or {} for each in own(driver)]
+    times = [(state.get("running") or state.get("terminated") or {}).get("startedAt") for state in states]
+    found = (moment(time) for time in (*times, (driver.get("status") or {}).get("startTime")))
+    return max((time for time in found if time is not None), default=None)
 
 
 def _let(launched: Object) -> datetime | None:
@@ -270,12 +279,17 @@ def _fallen(pods: Sequence[Object], driver: Object | None) -> End | None:
 
 
 def _by_itself(pod: Object, ended: Object, driver: Object | None) -> bool:
-    """Whether a pod ended before its driver did, and not since it was told to. Times are in whole seconds."""
+    """Whether a pod ended before its driver did, and not since it was told to.
+
+    Times are in whole seconds. Within one, a Job may delete a pod that has ended: only what ends of TERM ends so soon of being told to.
+    """
     told = bool(pod["metadata"].get("deletionTimestamp"))
     if driver is None:
         return not told
     at, until = moment(ended.get("finishedAt")), moment(driver.get("finishedAt"))
-    return at is not None and until is not None and (at < until or (at == until and not told))
+    if at is None or until is None:
+        return False
+    return at < until or (at == until and not (told and ended.get("exitCode") == _TERMINATED))
 
 
 def _evicted(done: Any, pods: Sequence[Object]) -> End | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from d4py_operator.command import literal
+from d4py_operator.command import told
 from d4py_operator.pods import VARIABLES, environment
 
 if TYPE_CHECKING:
@@ -19,16 +19,29 @@ _CLIENT = [
     "-o", "ConnectionAttempts=20",
 ]  # fmt: skip
 # A session knows nothing of its container's environment; mpiexec gives it to ranks, but what starts them must be found first.
-_SERVER = """mkdir -p "$HOME"
-exec /usr/sbin/sshd -De -p {port} -h {ssh}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
--o AuthorizedKeysFile={ssh}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}"
-"""
+SERVER = f"""/usr/sbin/sshd -De -p {PORT} -h {SSH}/id_rsa -o UsePAM=no -o LogLevel=FATAL -o StrictModes=no -o PidFile=none \
+-o AuthorizedKeysFile={SSH}/authorized_keys -o PasswordAuthentication=no -o "SetEnv=PATH=$PATH LD_LIBRARY_PATH=${{LD_LIBRARY_PATH:-}}\""""
 
-# A signal does not end the first process of a pod that does not expect it.
-_AWAITED = """trap 'kill "$!" 2>/dev/null || :; exit 143' TERM INT
-python3 -c '{program}' &
+# Names are known a little later than pods, and servers of names keep for seconds that they did not know one: who was told so by one of them
+# asks until chance has asked all. What no name comes of in time is left to ssh and to MPI to tell.
+_KNOWN = """python3 -c 'import re, socket, time
+until = time.monotonic() + float("{within}")
+hosts = [(re.split("[ :]", line)[0], {port}) for line in open("{hosts}")]
+for host, port in [*hosts{more}]:
+    often = 1
+    while time.monotonic() < until:
+        try:
+            for _ in range(often):
+                socket.getaddrinfo(host, port)
+            if port:
+                socket.create_connection((host, port), 2).close()
+            break
+        except OSError:
+            often = 8
+            time.sleep(0.5)' &
 wait "$!"
 """
+HOME = 'mkdir -p "$HOME" || :\n'  # of sessions
 
 # mpiexec passes on what it is told by name, and names that come from objects are known in the pod only.
 _FURTHER = """for file in {variables}/*/*; do
@@ -37,14 +50,15 @@ done
 """
 
 
-def awaited(program: str) -> str:
-    """Return what waits for the end of a Python program, in shell, unless the pod is told to end."""
-    return _AWAITED.format(program=program)
+def known(hosts: str, seconds: float, service: str = "") -> str:
+    """Return what waits for pods to be known and to listen, in shell. hosts: the file that names them; service: under which they are to know this one, too."""
+    more = f', (socket.gethostname() + ".{service}", None)' if service else ""
+    return _KNOWN.format(within=seconds, port=PORT, hosts=hosts, more=more)
 
 
-def server() -> list[str]:
-    """Return the command of a pod that ranks are started in."""
-    return ["/bin/sh", "-c", literal(_SERVER.format(port=PORT, ssh=SSH))]
+def served() -> str:
+    """Return what has ranks started in a pod until it is told to end, in shell."""
+    return f'{HOME}{told(SERVER)}exit "$code"\n'
 
 
 def listening() -> Object:

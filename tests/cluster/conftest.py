@@ -65,7 +65,7 @@ def bare(folder: Path, registries: Registries) -> Iterator[Nodes]:
         flags = ("-kubeConfig", str(nodes.kubeconfig), "-lock-namespace", "mpi-operator")
         qps = ("-kube-api-qps", "50", "-kube-api-burst", "100")
         apart = machine.network(1)  # it insists on a port that this machine may have given to another
-        nodes.start("mpi-operator", "mpi-operator", *flags, *qps, inside=apart)
+        nodes.keep("mpi-operator", "mpi-operator", *flags, *qps, inside=apart)
         yield nodes
     finally:
         nodes.down()

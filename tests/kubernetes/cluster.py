@@ -30,6 +30,10 @@ PATIENCE = 120.0
 _MISSING = 404
 SERVICES = "10.96.0.0/16"
 ADMIN, CONTROLLERS, SCHEDULER = "admin", "system:kube-controller-manager", "system:kube-scheduler"
+# One that ends again and again is none that its Deployment would save.
+KEPT = (
+    'for _ in 1 2 3 4 5; do setpriv --pdeathsig=KILL "$@" || echo "it ended with $?, and is begun anew"; sleep 1; done'
+)
 FAKE_NODE = {
     "apiVersion": "v1",
     "kind": "Node",
@@ -107,6 +111,10 @@ class Cluster:
             self.processes[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
+
+    def keep(self, name: str, program: str, *words: str, inside: tuple[str, ...] = ()) -> None:
+        """Start one that its Deployment would begin anew: that a lease could not be renewed in time, say, is no death of it."""
+        self.start(name, program, *words, inside=("sh", "-c", KEPT, "sh", *inside))
 
     def stop(self, name: str) -> None:
         """End one of the programs at once."""

@@ -14,10 +14,10 @@ _HEALTH = 8080  # its own choice: one works on a machine at a time
 
 @contextmanager
 def mpi_operator(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Have it work meanwhile."""
+    """Have it work meanwhile. It ends where the API server does not answer it for five seconds."""
     cluster.wait_for(_free, f"port {_HEALTH}")
     flags = ("-kubeConfig", str(cluster.kubeconfig), "-namespace", namespace, "-lock-namespace", namespace)
-    cluster.start("mpi-operator", "mpi-operator", *flags, "-kube-api-qps", "50", "-kube-api-burst", "100")
+    cluster.keep("mpi-operator", "mpi-operator", *flags, "-kube-api-qps", "50", "-kube-api-burst", "100")
     try:
         yield
     finally:

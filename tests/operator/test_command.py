@@ -3,77 +3,36 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.operator.hands import eventually
-from tests.operator.scene import workflow
+from tests.operator.place import Place
 
-from d4py_operator.mappings import room_of
-from d4py_operator.run import Run
-
-D4PY = """#!/bin/sh
-printf '%s\\n' "$@" >{place}/words
-{does}
-"""
-MPIEXEC = """#!/bin/sh
-while [ "$1" != d4py ]; do shift; done
-child= told=
-trap 'told=yes; [ -z "$child" ] || kill -USR1 "$child"' USR1
-"$@" &
-child=$!
-[ -z "$told" ] || kill -USR1 "$child"
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-exit "$code"
+# One that has begun, and has no handler of a signal yet.
+BEGINS = "#!/bin/sh\n: >{place}/begun\nexec sleep 60\n"
+# One that takes its time.
+SLOW = """#!/bin/sh
+: >{place}/begun
+while ! [ -e {place}/go ]; do sleep 0.05; done
+exec /bin/mkdir "$@"
 """
 NATIVE: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2, "launcher": "Native"}}
-Pod = Callable[..., "Place"]
-
-
-class Place:
-    """A folder that stands for a pod: its command, with programs of ours on its path."""
-
-    def __init__(self, folder: Path, does: str, **spec: Any) -> None:
-        self.folder = folder
-        run = Run(workflow(**spec))
-        room = room_of(run, frozenset({"MPIJob"}))
-        assert room is not None
-        job = room.objects(run, 1)[-1]
-        template = job["spec"].get("template") or job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]
-        script = template["spec"]["containers"][0]["command"][2].replace("$$", "$").replace("/usr/sbin/sshd", "true")
-        self.script = re.sub(r"/(?:d4py|tmp)/|/dev/termination-log", lambda found: f"{folder}{found[0]}", script)
-        self.run_folder = Path(f"{folder}{run.folder}")
-        (folder / "bin").mkdir()
-        for name in ("tmp", "dev"):
-            (folder / name).mkdir()
-        for name, text in (("d4py", D4PY.format(place=folder, does=does)), ("mpiexec", MPIEXEC)):
-            (folder / "bin" / name).write_text(text)
-            (folder / "bin" / name).chmod(0o755)
-
-    def start(self) -> subprocess.Popen[str]:
-        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        environment = {"PATH": path, "HOME": f"{self.folder}/home", "JOB_COMPLETION_INDEX": "0"}
-        return subprocess.Popen(["/bin/sh", "-c", self.script], env=environment, stdout=subprocess.PIPE, text=True)
-
-    def runs(self) -> tuple[int, str]:
-        process = self.start()
-        printed, _ = process.communicate(timeout=20)
-        return process.returncode, printed
-
-    @property
-    def words(self) -> list[str]:
-        return (self.folder / "words").read_text().splitlines()
-
-    @property
-    def left(self) -> str:
-        return (self.folder / "dev" / "termination-log").read_text()
+OPENMPI: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2}}
+MPICH: dict[str, Any] = {"mapping": "mpi", "mpi": {"ranks": 2, "implementation": "MPICH"}}
+# Every pod that is made: its spec, and how it is told which it is.
+PODS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "alone": ({}, {}),
+    "first": (NATIVE, {}),
+    "further": (NATIVE, {"number": "1"}),
+    "launcher": (OPENMPI, {}),
+    "launcher of MPICH": (MPICH, {}),
+    "worker": (OPENMPI, {"role": "Worker"}),
+}
+Pod = Callable[..., Place]
 
 
 @pytest.fixture(params=[{}, {"mapping": "mpi", "mpi": {"ranks": 2}}], ids=["alone", "ranks"])
@@ -128,7 +87,7 @@ def test_a_pod_asks_for_instances_and_for_data_by_address(pod: Pod) -> None:
 
 
 def test_ranks_are_given_the_variables_that_objects_hold(tmp_path: Path) -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "mapping": "mpi",
         "mpi": {"ranks": 2},
         "envFrom": [{"secretRef": {"name": "s"}}, {"configMapRef": {"name": "c"}}],
@@ -170,19 +129,25 @@ def test_the_first_of_many_pods_writes_down_where_all_are(
     assert (len(set(hosts)), hosts[0], hosts[-1]) == (4096, first, last)
 
 
-def test_a_pod_that_waits_for_the_others_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    place = Place(tmp_path, "", **NATIVE)
-    waiting = tmp_path / "bin" / "python3"
-    waiting.write_text(f"#!/bin/sh\n: >{tmp_path}/waits\nexec sleep 60\n")
-    waiting.chmod(0o755)
-    process = place.start()
-    eventually((tmp_path / "waits").is_file, "it to wait")
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_that_is_told_to_end_before_it_has_begun_begins_nothing(name: str, tmp_path: Path) -> None:
+    """What has no handler is not ended by a signal where it is the first process of a pod: here it would be, and have no exit code."""
+    spec, which = PODS[name]
+    place = Place(tmp_path, "", **which, **spec)
+    place.program("mkdir", SLOW.format(place=tmp_path))
 
-    process.send_signal(signal.SIGTERM)
+    assert place.told() == 143
+    assert not (tmp_path / "words").exists()
 
-    assert process.wait(timeout=20) == 143
-    assert process.stdout is not None
-    process.stdout.close()
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_whose_program_hears_of_no_signal_yet_ends_when_it_is_told_to(name: str, tmp_path: Path) -> None:
+    spec, which = PODS[name]
+    place = Place(tmp_path, "", **which, **spec)
+    for program in ("d4py", "mpiexec", *(["sshd"] if name in ("worker", "further") else ["python3"])):
+        place.program(program, BEGINS.format(place=tmp_path))
+
+    assert place.told() in (143, 138)
 
 
 @pytest.mark.parametrize("code", [0, 3, 5])
@@ -212,16 +177,6 @@ def test_ranks_leave_their_last_line_as_the_last_word(tmp_path: Path) -> None:
     assert code == 3
     assert printed.splitlines() == ["first", '{"d4py": 1, "exit_code": 3}']
     assert place.left == '{"d4py": 1, "exit_code": 3}\n'
-
-
-def test_ranks_of_mpich_begin_when_workers_can_find_their_launcher(tmp_path: Path) -> None:
-    """By a name with a dot, which no file of the launcher's own pod knows."""
-    place = Place(tmp_path, "echo ranks", mapping="mpi", mpi={"ranks": 2, "implementation": "MPICH"})
-    asks = tmp_path / "bin" / "python3"
-    asks.write_text("""#!/bin/sh\nsleep 0.2\necho "$2" | grep -o 'gethostname.*"'\n""")
-    asks.chmod(0o755)
-
-    assert place.runs() == (0, 'gethostname() + ".demo-1"\nranks\n')
 
 
 def test_ranks_that_say_nothing_leave_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,38 @@ def test_the_deadline_counts_from_the_first_start() -> None:
     assert scene.things == {}
 
 
+def test_the_deadline_does_not_count_while_its_image_is_pulled() -> None:
+    """A pod starts when a node takes it."""
+    scene = Scene(runPolicy={"activeDeadlineSeconds": 60}).settle()
+    taken = stamp(scene.now)
+    scene.pod(phase="Pending", startTime=taken, containerStatuses=[{"name": "d4py", "state": {"waiting": {}}}])
+    scene.after(3600)
+    state = {"running": {"startedAt": stamp(scene.now)}}
+
+    scene.pod(phase="Running", startTime=taken, containerStatuses=[{"name": "d4py", "state": state}])
+    scene.settle()
+
+    assert (scene.says(), scene.again) == (("Running", "AsAsked"), 60)
+    assert scene.status["activeSince"] == scene.status["startTime"] == stamp(scene.now)
+
+
+def test_a_container_that_could_not_be_started_was_so_since_its_pod_was() -> None:
+    """It says that it was in 1970."""
+    scene = Scene(runPolicy={"activeDeadlineSeconds": 60, "backoffLimit": 1}).settle()
+    ended = {
+        "exitCode": 128,
+        "reason": "StartError",
+        "startedAt": "1970-01-01T00:00:00Z",
+        "finishedAt": stamp(scene.now),
+    }
+    state = [{"name": "d4py", "state": {"terminated": ended}}]
+
+    scene.pod(phase="Failed", startTime=stamp(scene.now), containerStatuses=state)
+    scene.settle()
+
+    assert scene.status["activeSince"] == stamp(scene.now)
+
+
 def test_attempts_that_are_tried_again_have_one_deadline_together() -> None:
     policy = {"activeDeadlineSeconds": 60, "backoffLimit": 5, "backoff": {"initialSeconds": 0}}
     scene = Scene(runPolicy=policy).settle().runs()

@@ -78,6 +78,16 @@ def test_a_pod_that_ended_before_what_launched_the_ranks_is_named(scene: Scene, 
     assert ended(scene) == ("PodFailed", "pod demo-1-w1 exited with 127", code)
 
 
+def test_a_pod_that_was_killed_is_named_though_its_job_deleted_it_in_the_same_second(scene: Scene) -> None:
+    """The Job hears of the launcher's end first. Whom a kubelet kills was told two minutes before."""
+    falls(scene, 137, 0)
+    told_to(scene)
+
+    scene.ends(1)
+
+    assert ended(scene) == ("PodFailed", "pod demo-1-w1 exited with 137", 1)
+
+
 @pytest.mark.parametrize(
     ("code", "seconds", "more"),
     [(143, 0, {}), (143, 2, {}), (0, -2, {}), (1, None, {}), (1, -2, {"container": "mesh"})],

@@ -13,6 +13,7 @@ from tests.operator.conftest import somebody, working
 from tests.operator.hands import HASTY, KEPT, SPEC, Hands, await_gone, eventually
 
 from d4py_operator.cluster.api import Api
+from d4py_operator.cluster.errors import ApiError
 from d4py_operator.operator import Operator
 
 MANY = 20
@@ -86,6 +87,13 @@ def test_a_namespace_that_is_deleted_takes_its_runs_along_and_stops_nothing_else
 
     assert [record.getMessage() for record in caplog.records] == []
     assert not [line for line in operator.metrics.text().splitlines() if 'result="defect"' in line]
+
+
+def test_what_is_told_to_a_namespace_that_is_gone_goes_with_it(api: Api) -> None:
+    for write in (api.create, api.apply):
+        with pytest.raises(ApiError) as refused:
+            write({"kind": "Event", "metadata": {"name": "late", "namespace": "gone"}})
+        assert refused.value.ending, refused.value
 
 
 def _of(operator: Operator, hands: Hands) -> list[str]:

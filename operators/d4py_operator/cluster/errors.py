@@ -12,6 +12,7 @@ from d4py.errors import D4pyError
 
 _WRONG = (400, 413, 422)
 _DENIED = re.compile(r"\bdenied (the )?request\b")
+_GONE = re.compile(r'namespaces "[^"]*" not found')
 _UNDECLARED = re.compile(r"(\.\S+: field not declared in schema)")
 _SHOWN = 500
 _LONGEST = 60.0  # seconds
@@ -80,8 +81,8 @@ class ApiError(ClusterError):
 
     @property
     def ending(self) -> bool:
-        """Whether its namespace is being deleted."""
-        return "NamespaceTerminating" in self.causes
+        """Whether its namespace is being deleted, or is gone."""
+        return "NamespaceTerminating" in self.causes or (self.status == 404 and _GONE.match(self.text) is not None)
 
 
 def api_error(status: int, body: bytes, wait: str | None = None) -> ApiError:

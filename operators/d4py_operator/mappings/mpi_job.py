@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d4py_operator.command import ranks
+from d4py_operator.command import first, ranks
 from d4py_operator.pods import resources, template
-from d4py_operator.ranks import SSH, awaited, launch, listening, mpich, passing, server, variables
+from d4py_operator.ranks import SSH, known, launch, listening, mpich, passing, served, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 LAUNCHES = "MPIJob"
 API = "kubeflow.org/v2beta1"
 _HOSTS = "/etc/mpi/hostfile"  # the MPI Operator puts it there
-# Workers of MPICH call the launcher by its name, which is known a moment after it is ready. What no name ever comes of is left to MPICH to tell.
-_NAMED = """import socket, time
-for _ in range(120):
-    try:
-        socket.getaddrinfo(socket.gethostname() + ".{service}", None)
-        break
-    except OSError:
-        time.sleep(0.5)"""
+_PATIENCE = 60.0  # seconds in which workers that are ready are to be known
 
 
 def objects(run: Run, attempt: int) -> list[Object]:
@@ -37,16 +30,17 @@ def objects(run: Run, attempt: int) -> list[Object]:
         policy["suspend"] = True
     if scheduling is None or scheduling.gang is not False:
         policy["schedulingPolicy"] = {"minAvailable": run.pods + 1}
-    named = awaited(_NAMED.format(service=run.child(attempt))) if mpich(run) else ""
+    # Workers of MPICH call their launcher by its name.
+    found = known(_HOSTS, _PATIENCE, run.child(attempt) if mpich(run) else "")
     launcher = {
         "name": "launcher",
-        "command": ranks(run, launch(run, _HOSTS), before=named + passing(run)),
+        "command": first(ranks(run, launch(run, _HOSTS), before=found + passing(run))),
         "env": variables(run),
         **resources(asked.launcher if asked else None),
     }
     worker = {
         "name": "worker",
-        "command": server(),
+        "command": first(served()),
         "env": variables(run),
         "readinessProbe": listening(),
         **resources(asked.worker if asked else None, run.slots),

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
-from d4py_operator.command import ranks
+from d4py_operator.command import first, ranks
 from d4py_operator.pods import job, resources, template
-from d4py_operator.ranks import PORT, SSH, awaited, launch, listening, mpich, passing, server, variables
+from d4py_operator.ranks import HOME, PORT, SERVER, SSH, known, launch, listening, mpich, passing, served, variables
 
 if TYPE_CHECKING:
     from d4py_operator.objects import Object
@@ -15,19 +16,9 @@ if TYPE_CHECKING:
 
 LAUNCHES = "Job"
 _HOSTS = "/tmp/hosts"  # noqa: S108 - in the pod's own folder
-_LIST = """mkdir -p "$HOME"
-pod=0
+_LIST = """pod=0
 while [ "$pod" -lt {pods} ]; do echo "{job}-$pod.{service}{slots}"; pod=$((pod + 1)); done >{hosts}
 """
-# Pods start in any order, and names are known a little later than pods: the first waits until all of them listen.
-_GATHER = """import re, socket, time
-for line in open("{hosts}"):
-    while True:
-        try:
-            socket.create_connection((re.split("[ :]", line)[0], {port}), 2).close()
-            break
-        except OSError:
-            time.sleep(0.5)"""
 
 
 def objects(run: Run, attempt: int) -> list[Object]:
@@ -62,14 +53,13 @@ def _container(run: Run, attempt: int) -> Object:
     """Return the container of every pod: all serve, and the first also starts the ranks."""
     slots = f":{run.slots}" if mpich(run) else f" slots={run.slots}"
     words = {"pods": run.pods, "job": run.child(attempt), "service": run.beside, "slots": slots}
-    gather = _LIST.format(**words, hosts=_HOSTS) + awaited(_GATHER.format(hosts=_HOSTS, port=PORT))
-    first = ranks(run, launch(run, _HOSTS), before=gather + passing(run))[-1]
-    serve = server()[-1]
-    script = f'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then\n{serve}fi\n({serve}) &\n{first}'
+    gather = _LIST.format(**words, hosts=_HOSTS) + known(_HOSTS, inf)  # pods start in any order, and when there is room
+    script = f'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then\n{served()}fi\n{HOME}{SERVER} &\n'
+    script += ranks(run, launch(run, _HOSTS), before=gather + passing(run))
     asked = run.spec.resources.worker if run.spec.resources else None
     return {
         "name": "d4py",
-        "command": ["/bin/sh", "-c", script],
+        "command": first(script),
         "env": variables(run),
         "readinessProbe": listening(),
         "volumeMounts": [{"name": "d4py-ssh", "mountPath": SSH, "readOnly": True}],
