@@ -11,6 +11,7 @@ import time
 from d4py.errors import UsageError
 from d4py.mappings import launchers
 from d4py.mappings.base import Followed
+from d4py.mappings.signals import Stop
 
 _LATE = 1.0  # seconds that the first gives the others to come as far
 _HEARD = 10.0  # seconds at most that the others give the first to say so
@@ -32,4 +33,5 @@ def let_the_first_speak() -> None:
 
 def end_by_itself() -> None:
     """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for kind in Stop:  # ignored, and not handled: ranks wait for each other when Python has put back its handlers
+        signal.signal(kind.value, signal.SIG_IGN)
