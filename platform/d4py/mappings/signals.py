@@ -54,12 +54,12 @@ def caught(wake: Callable[[], None] | None = None) -> Iterator[deque[Stop]]:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Keep stop signals for the next `caught` within; what comes after the last one comes too late to stop anything.
+def deferred(wanted: bool = True) -> Iterator[None]:
+    """Keep stop signals for the next `caught` within; what comes after the last one comes too late to stop anything. wanted: else do nothing.
 
     Of those that nobody has taken, a second one does what it did before; but not SIGUSR1, which says only that time is nearly over.
     """
-    if not _main():
+    if not wanted or not _main():
         yield
         return
     kept: deque[Stop] = deque()

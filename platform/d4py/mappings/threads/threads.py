@@ -41,6 +41,7 @@ class Threads(Mapping):
     """One process, a thread a cell."""
 
     name = "threads"
+    listens = True
     guarantees = Guarantees(
         parallel="where PEs release the interpreter's lock",
         stateless_death="the process is the run: resume continues from the last checkpoint",
