@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,14 +34,19 @@ workflow = numbers() >> picky()
 """
 
 
-def run(folder: Path, *words: str, log: Path | str, **variables: str) -> tuple[int, str]:
+def start(folder: Path, *words: str, log: Path | str, **variables: str) -> subprocess.Popen[str]:
     (folder / "picky.py").write_text(WORKFLOW)
     environment = {**os.environ, "D4PY_TERMINATION_LOG": str(log), "D4PY_HOME": str(folder / "home"), **variables}
     command = [sys.executable, "-m", "d4py.cli.main", "run", *words, f"--run-dir={folder / 'run'}"]
-    ran = subprocess.run(
+    return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    return ran.returncode, ran.stdout
+
+
+def run(folder: Path, *words: str, log: Path | str, **variables: str) -> tuple[int, str]:
+    with start(folder, *words, log=log, **variables) as ran:
+        said, _ = ran.communicate()
+    return ran.returncode, said
 
 
 def word(log: Path) -> dict[str, Any]:
@@ -58,6 +64,20 @@ def test_a_run_that_is_done_leaves_its_counts(tmp_path: Path) -> None:
     assert (left["read"], left["written"], left["outputs"]) == (4, 8, 4)
     assert left["plan"] == {"numbers": 1, "picky": 1}
     assert left["graph"] == digest_of(tmp_path / "picky.py")
+
+
+def test_a_signal_while_the_last_word_is_written_changes_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")  # opened for writing when somebody reads it
+    with start(tmp_path, "picky.py", log=tmp_path / "log") as ran:
+        assert ran.stdout is not None
+        assert any("exit code 0" in line for line in ran.stdout)
+        ran.send_signal(signal.SIGTERM)
+        reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+        code = ran.wait()
+
+    assert json.loads(os.read(reader, 4096) or "{}").get("exit_code") == 0
+    assert code == 0
+    os.close(reader)
 
 
 def test_a_run_that_failed_names_the_pe(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import d4py
 from d4py import mappings
 from d4py.errors import UnknownMapping
 from d4py.testing import MappingContract
+from d4py.testing.case import pause
+from d4py.testing.stops import Alone
 
 SIGNALS = "its author left signals to Python"
 ENTRY_POINTS = """[d4py.mappings]
@@ -49,6 +52,13 @@ class TestParcel(MappingContract):
         "test_ctrl_c_while_an_item_is_on_its_way_keeps_a_live_source_from_its_next_read": SIGNALS,
         "test_a_second_ctrl_c_while_the_run_drains_ends_it_and_resume_goes_on": SIGNALS,
     }
+
+    def test_a_signal_does_to_it_what_it_does_to_any_python(self) -> None:
+        parameters = {"shape": "total", "scratch": str(self.scratch), "items": 100, "faults": [pause(60)]}
+        with Alone(self, self.scratch / "signalled", parameters) as process:
+            self.await_("numbers-process-60", process)
+            process.terminate()
+            assert process.wait(timeout=20) == -signal.SIGTERM
 
 
 def test_a_plug_in_is_listed_beside_the_built_in_mappings() -> None:

@@ -86,3 +86,35 @@ def test_a_pe_that_raises_ends_a_job_of_which_another_rank_hears_nothing(debian:
 def test_nothing_of_its_rank_is_begun_after_a_pe_has_raised(debian: Mpi, here: Path) -> None:
     assert ended(debian, 1, "stands=source", "after=no") < LATEST
     assert not Path("stands").exists()
+
+
+LATE = """
+import os, sys, time
+from glob import glob
+from d4py.cli.main import main
+from d4py.mappings.mpi import failing, mpi
+
+if os.environ["OMPI_COMM_WORLD_RANK"] == "0":
+    mpi._GRACE, end = 0.0, mpi._Crew._await_ends
+    def late(crew):
+        while not glob("r/failure*.json"):
+            time.sleep(0.01)
+        end(crew)
+    mpi._Crew._await_ends = late
+else:
+    failing._PATIENCE, abort = 0.5, failing.abort
+    failing.abort = lambda *words: (time.sleep(2), abort(*words))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_first_rank_that_hears_late_of_a_failure_does_not_tell_it_again(debian: Mpi, here: Path) -> None:
+    Path("late.py").write_text(LATE)
+    Path("bad").touch()
+    words = ["run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q"]
+
+    told = debian.run([debian.mpiexec, "-n", "3", debian.python, "late.py", *words])
+
+    assert told.returncode == 3, told.stderr
+    assert told.stderr.count("d4py: error: PE 'Count', instance Count[") == 1, told.stderr
+    assert status("r")["status"] == "failed"

@@ -208,3 +208,48 @@ def test_bad_input_is_told_once_and_lets_all_ranks_go(mpi: Mpi, here: Path) -> N
         assert told.returncode == 2
         assert told.stderr.count("d4py: error: ") == 1
         assert says in told.stderr
+
+
+LONE = """
+import os, sys, time
+from d4py.cli.main import main
+from d4py.mappings import enact
+from d4py.mappings.mpi.mpi import _Crew
+
+rank = os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ["PMI_RANK"]
+with open(f"pid-{rank}", "w") as file:
+    file.write(str(os.getpid()))
+
+def standing(call):
+    def stand(*args, **options):
+        open("stands", "w").close()
+        while not os.path.exists("go-on"):
+            time.sleep(0.01)
+        return call(*args, **options)
+    return stand
+
+if sys.argv[1] == "launch":
+    _Crew.launch = standing(_Crew.launch)
+else:
+    enact.audit = standing(enact.audit)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("at", ["launch", "audit"])
+def test_usr1_is_for_the_first_rank_to_hear_also_before_and_after_the_others_have_work(
+    at: str, mpi: Mpi, here: Path, eventually: Eventually
+) -> None:
+    """What srun passes on, or scancel sends, goes to all."""
+    Path("lone.py").write_text(LONE)
+    words = ["run", "wf.py", "--mapping", "mpi", "--run-dir", "r", "-q"]
+    job = mpi.start([mpi.mpiexec, "-n", "3", mpi.python, "lone.py", at, *words])
+    eventually(Path("stands").exists, "the first rank to stand")
+
+    for rank in (1, 2):
+        os.kill(int(Path(f"pid-{rank}").read_text()), signal.SIGUSR1)
+    Path("go-on").touch()
+    said = job.communicate(timeout=60)[1]
+
+    assert job.returncode == 0, said
+    assert (status("r")["status"], status("r")["exit_code"]) == ("done", 0)

@@ -37,6 +37,11 @@ class TestMpi(MappingContract):
         """Launchers pass USR1 on; to TERM they answer by ending the job themselves."""
         super().test_a_signal_before_the_walltime_makes_a_checkpoint_and_exits_5(kind)
 
+    @pytest.mark.parametrize("kind", ["SIGUSR1"])
+    def test_a_signal_when_all_is_computed_comes_too_late(self, kind: str) -> None:
+        """The same."""
+        super().test_a_signal_when_all_is_computed_comes_too_late(kind)
+
     def in_another_world(self, *, expected: int, found: int) -> subprocess.CompletedProcess[str]:
         assert found == 1
         words = ["run", NAME, "--set", "shape=line", "--set", f"scratch={self.scratch}", "--mapping", "mpi"]

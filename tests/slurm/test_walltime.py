@@ -14,13 +14,13 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import ANSWER, WORKFLOW, Call, caller, eventually
 from tests.slurm.test_runs import done, outputs, state
 
-SITE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 40\nrequired = ["--nodelist={nodes}"]\n'
+SITE = 'launcher = ["srun", "--mpi=pmix"]\nagain = "{again}"\nmargin = 60\nrequired = ["--nodelist={nodes}"]\n'
 WORDS = "--nodes 2 --ntasks-per-node 2"
-RUNS = {  # how they go on; minutes
+RUNS = {  # how they go on; minutes: Slurm tells up to 60 s early, and nothing follows a job that was told while its ranks load
     "dead": ("requeue", 10),
-    "requeue": ("requeue", 1),
-    "stuck": ("dependent", 1),
-    "dependent": ("dependent", 1),
+    "requeue": ("requeue", 2),
+    "stuck": ("dependent", 2),
+    "dependent": ("dependent", 2),
 }
 
 
@@ -33,7 +33,7 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sent(cluster: Cluster) -> Iterator[Sent]:
-    """Runs of which each job has a minute, and one on nodes of its own, of which one dies. They write slowly until they have gone on, or stand in a call."""
+    """Runs of which each job has two minutes, and one on nodes of its own, of which one dies. They write slowly until they have gone on, or stand in a call."""
     with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         here = Path(folder)
         (here / "wf.py").write_text(WORKFLOW)

@@ -158,10 +158,12 @@ def test_a_run_on_another_host_that_gives_no_sign_of_life_is_told_of(folder: Fol
 @pytest.mark.parametrize("host", ["", "another"])
 def test_a_running_run_that_left_its_failure_has_failed(folder: Folder, host: str) -> None:
     folder.write_state(State("r1", status=Status.RUNNING, generation=2, pid=os.getpid(), host=host or process.here()))
-    folder.write_failure(2, "PE 'A' raised", "Traceback")
+    folder.write_failure(1, "PE 'B' raised", "Traceback")
+    told = [folder.write_failure(2, f"PE {pe!r} raised", "Traceback") for pe in "AB"]
 
     state = folder.state()
 
+    assert told == [True, False]
     assert (state.status, state.exit_code) == (Status.FAILED, 3)
     assert (state.error, state.traceback) == ("PE 'A' raised", "Traceback")
     assert state.ended

@@ -9,6 +9,7 @@ import itertools
 import linecache
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -265,6 +266,22 @@ def test_text_is_read_though_another_thread_reads_some_at_the_same_time(tmp_path
         found = twin(made.Drawn())
 
     assert found is not None or times > 1
+
+
+def test_text_is_read_before_there_are_threads_that_may_read_other_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = step('self.write("output", inputs["input"] + 1)', tmp_path)
+    readers, parse = set(), ast.parse
+
+    def parsed(*text: Any, **options: Any) -> Any:
+        readers.add(threading.current_thread())
+        return parse(*text, **options)
+
+    monkeypatch.setattr(ast, "parse", parsed)
+    d4py.run(made.Numbers() >> made.Drawn() >> made.Keep(), "threads", processes=3)
+
+    assert readers == {threading.main_thread()}
 
 
 def test_text_that_is_not_what_runs_gives_no_twin(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from d4py.cli.summary import show
 from d4py.engine.failure import UNREAD
 from d4py.errors import WorkflowFailed
 from d4py.mappings.base import Followed
+from d4py.mappings.signals import deferred
 
 if TYPE_CHECKING:
     from d4py.cli.parser import Namespace
@@ -37,6 +38,11 @@ def ended(start: Callable[[], Result], args: Namespace, watching: Watching) -> i
     if result.exit_code == WorkflowFailed.exit_code and result.error.endswith(UNREAD):
         drop_stdout()
         return BROKEN_PIPE
+    with deferred():  # the run is over, and exits as it ended
+        return _told(result, args, watching)
+
+
+def _told(result: Result, args: Namespace, watching: Watching) -> int:
     delivery = watching.delivery
     args.stdout.give_back()
     aside = redirect_stdout(sys.stderr) if args.stdout.taken and not args.json else nullcontext()

@@ -100,6 +100,7 @@ class Mapping(ABC):
     name: ClassVar[str]
     guarantees: ClassVar[Guarantees]
     ranks: ClassVar[bool] = False  # whether all processes that a launcher started do one run together
+    listens: ClassVar[bool] = False  # whether enact takes the signals that ask for a stop, by `caught`
     default_processes: ClassVar[int | None] = None  # None: the processors of this machine
 
     @property

@@ -22,6 +22,7 @@ from d4py.mappings.base import Enactment, Mapping, Observer, Options
 from d4py.mappings.find import get
 from d4py.mappings.numerics import grant_threads
 from d4py.mappings.outcome import Outcome
+from d4py.mappings.signals import deferred
 from d4py.plan.costs import learned
 from d4py.plan.demand import asked_of, spread
 from d4py.runs import Folder, State, Status, costs, home, lock, new_id, process
@@ -93,7 +94,7 @@ def run(
     folder = Folder.create(
         Path(run_dir) if run_dir else home() / name, _description(name, workflow, mapping, settled, on_error)
     )
-    with lock.held(folder.path) as unlocked:
+    with lock.held(folder.path) as unlocked, deferred(engine.listens):
         state = State(run=name, mapping=mapping, workflow=workflow.name, created=_now(), warnings=warnings + unlocked)
         _sign(state)
         try:
@@ -138,7 +139,7 @@ def resume(
         engine.prepare(processes or description["options"].get("processes"))
     workflow = engine.begin(processes, partial(_resumable, folder, accept_changes=accept_changes, gone=gone))
     processes = processes or engine.default_processes or description["options"]["processes"]
-    with lock.held(folder.path) as unlocked:
+    with lock.held(folder.path) as unlocked, deferred(engine.listens):
         enactment = _resumed(folder, engine, workflow, processes, alone=alone, gone=gone)
         if enactment.workflow.digest != description["digest"]:
             folder.accept(workflow.digest, workflow.source.kept if workflow.source else None)
@@ -248,11 +249,14 @@ def _enacted(engine: Mapping, enactment: Enactment, *, check: bool) -> Result:
     except DiskError as error:
         outcome = Outcome(status=Status.STOPPED, reason=error.reason)
     except BaseException as error:
-        _close(enactment, Outcome(status=Status.FAILED, reason=f"{type(error).__name__}: {error}"), began, start)
+        outcome = Outcome(status=Status.FAILED, reason=f"{type(error).__name__}: {error}")
+        with deferred(not engine.listens):
+            _close(enactment, outcome, began, start)
         raise
     if outcome.superseded is not None:
         raise outcome.superseded
-    result = _close(enactment, outcome, began, start)
+    with deferred(not engine.listens):
+        result = _close(enactment, outcome, began, start)
     if check and result.status is Status.FAILED:
         raise WorkflowFailed(result.error, hint=result.traceback and f"\n{result.traceback}")
     return result

@@ -21,7 +21,6 @@ VERSION = 1
 _NEEDED = ("id", "source", "digest", "mapping", "options", "on_error")
 _ACCEPTED = "accepted.json"  # which code it goes on with, where that is another
 _SUGGESTED = 1_000  # runs, the last by name, among which one is looked for that may have been meant
-_FAILURE = "failure.json"
 _SILENT = 60.0  # seconds without a heartbeat; one comes every 5 s
 _FOLDERS = ("generations", "commits", "parts", "outputs", "quarantine", "sources", "logs")
 
@@ -200,21 +199,27 @@ class Folder(Checkpoints):
         name = state.run if self.path == (home() / state.run).resolve() else self.path
         return f"no sign of life from {state.host} for {silent:.0f} s; if its job is over: d4py resume {name} --gone"
 
-    def write_failure(self, generation: int, error: str, traceback: str) -> None:
-        """Leave why a run has failed, where the process that writes its state cannot."""
+    def write_failure(self, generation: int, error: str, traceback: str) -> bool:
+        """Leave why a run has failed, where the process that writes its state cannot; return whether nobody has in this start."""
         ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        told = {"generation": generation, "error": error, "traceback": traceback, "ended": ended}
-        atomic.write_json(self.path / _FAILURE, told, durable=False)
+        told = {"error": error, "traceback": traceback, "ended": ended}
+        try:
+            atomic.create(self._failure(generation), atomic.as_json(told))
+        except FileExistsError:
+            return False
+        return True
+
+    def _failure(self, generation: int) -> Path:
+        return self.path / f"failure-{generation:04d}.json"
 
     def _take_failure(self, state: State) -> None:
         """Fill in the failure that was left by this start of a run; that of an earlier start means nothing."""
         try:
-            told = json.loads((self.path / _FAILURE).read_bytes())
+            told = json.loads(self._failure(state.generation).read_bytes())
         except (OSError, ValueError):
             return
-        if told.get("generation") == state.generation:
-            state.status, state.exit_code = Status.FAILED, WorkflowFailed.exit_code
-            state.error, state.traceback, state.ended = told["error"], told["traceback"], told["ended"]
+        state.status, state.exit_code = Status.FAILED, WorkflowFailed.exit_code
+        state.error, state.traceback, state.ended = told["error"], told["traceback"], told["ended"]
 
     def _lost(self) -> State:
         """The state is never synced: a power cut may leave its file empty. What a resume needs of it is known from elsewhere."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 
@@ -20,6 +21,12 @@ def started(pid: int) -> str:
         return ""
     fields = text.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+def age() -> float:
+    """Return how many seconds ago this process was started; 0 where nobody says."""
+    ticks = started(os.getpid())
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK") if ticks else 0.0
 
 
 def alive(pid: int, start: str, host: str) -> bool:

@@ -21,11 +21,23 @@ from d4py.testing.case import Case, fault, green, pause
 from d4py.testing.waiting import eventually
 
 _RUN = """
-import json, sys
+import json, select, signal, socket, sys
 from d4py import mappings
 from d4py.graph.load import find, load
+from d4py.mappings import enact
 given = json.loads(sys.argv[1])
+
+def late(*args, audit=enact.audit, **options):
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    open(given["late"], "w").close()
+    select.select([woken], [], [], 20)
+    return audit(*args, **options)
+
 if __name__ == "__main__":
+    if given["late"]:
+        enact.audit = late
     mappings.run(load(find(given["workflow"], parameters=given["parameters"])), given["mapping"], processes=given["processes"], run_dir=given["run"], **given["options"])
 """
 
@@ -244,6 +256,19 @@ class StopsContract(Case):
         green(result)
         assert result.outputs.values("sink") == [4950]
 
+    @pytest.mark.parametrize("kind", ["SIGTERM", "SIGUSR1", "SIGINT"])
+    def test_a_signal_when_all_is_computed_comes_too_late(self, kind: str) -> None:
+        """What reads large outputs once more has its time; the run would be lost."""
+        path, computed = self.scratch / "computed", self.scratch / "computed-all"
+        parameters = {"shape": "total", "scratch": str(self.scratch), "items": 100}
+        with Alone(self, path, parameters, late=computed) as process:
+            eventually(computed.exists, what="all to be computed")
+            process.send_signal(getattr(signal, kind))
+            assert process.wait(timeout=20) == 0
+
+        state = Folder(path).state()
+        assert (state.status, state.exit_code, state.error) == (Status.DONE, 0, "")
+
 
 class Alone:
     """A run in a Python of its own, which may be killed."""
@@ -256,8 +281,9 @@ class Alone:
         *,
         options: Mapping[str, Any] | None = None,
         group: bool = False,
+        late: Path | None = None,
     ) -> None:
-        """group: in a process group of its own, which can be sent signals as a terminal does."""
+        """group: in a process group of its own, which can be sent signals as a terminal does. late: made when all is computed; then it waits for a signal."""
         import json
 
         given = {
@@ -267,6 +293,7 @@ class Alone:
             "processes": case.processes,
             "run": str(path),
             "options": {"window": case.window, **(options or {})},
+            "late": str(late) if late else "",
         }
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
         script = case.scratch / "alone.py"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from d4py.errors import DiskError
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from d4py.runs import Folder
 
 _PATIENCE = 7.0  # seconds that the first rank has, which needs 5, to end the job within the ten that are promised
+_MORE = 3.0  # seconds that whoever has told the failure first has to end the job
 _LOOK = 0.001  # seconds between two looks for its answer
 _CODE = 3
 
@@ -28,7 +28,7 @@ class Failing:
 
     def __init__(self, world: Any, folder: Folder, generation: int) -> None:
         self._world, self._folder, self._generation = world, folder, generation
-        self._answered = threading.Event()
+        self._answered, self._over = threading.Event(), threading.Event()
         self._ends: threading.Timer | None = None
 
     def begin(self, failure: Failure) -> None:
@@ -50,12 +50,22 @@ class Failing:
 
     def over(self) -> None:
         """The first rank is about to end the job, or the run has ended on all ranks."""
+        self._over.set()
         if self._ends is not None:
             self._ends.cancel()
 
     def _end(self, failure: Failure) -> None:
         """Do what the first rank does not: leave the failure where the state of the run is looked up, tell it, and end all ranks."""
-        with suppress(DiskError):
-            self._folder.write_failure(self._generation, failure.title, failure.traceback)
-        sys.stderr.write(f"d4py: error: {' '.join(failure.title.split())}\n{failure.traceback}\n")
+        if first(self._folder, self._generation, failure):
+            sys.stderr.write(f"d4py: error: {' '.join(failure.title.split())}\n{failure.traceback}\n")
+        elif self._over.wait(_MORE):
+            return
         abort(self._world, _CODE)
+
+
+def first(folder: Folder, generation: int, failure: Failure) -> bool:
+    """Leave the failure in the run's folder; return whether this rank is the one to tell it, and to end the job."""
+    try:
+        return folder.write_failure(generation, failure.title, failure.traceback)
+    except DiskError:  # twice is better than never
+        return True

@@ -19,7 +19,7 @@ from d4py.mappings.mpi import world as worlds
 from d4py.mappings.mpi.abort import abort
 from d4py.mappings.mpi.orders import Done, Ending, Exit, Loaded, Order, Served
 from d4py.mappings.mpi.rank import Line, Rank
-from d4py.mappings.signals import caught
+from d4py.mappings.signals import Stop, caught, pass_over
 from d4py.mappings.spokesman import end_by_itself, let_the_first_speak
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Job:
         except D4pyError as error:
             problem = error
         mine = _loaded(workflow, problem)
+        if self.rank:
+            self._defer_to_the_first()
         all_loaded = self.world.allgather(mine)
         if any(one.problem for one in all_loaded) or len({(one.digest, one.pes) for one in all_loaded}) > 1:
             end_by_itself()
@@ -119,6 +121,7 @@ class Job:
 
     def serve(self) -> NoReturn:
         """Live the cells of one run after another, until the first rank ends."""
+        self._defer_to_the_first()
         while True:
             match self.line.next():
                 case Served(source, pickled, path, finders):
@@ -127,7 +130,8 @@ class Job:
                     sys.meta_path[:0] = [finder for finder in finders if type(finder) not in known]
                     graph = load(source).graph if source else pickle.loads(pickled)
                 case Order() as order:
-                    self._live(order, graph)
+                    with caught():
+                        self._live(order, graph)
                 case Exit(code):
                     end_by_itself()
                     raise Followed(code)
@@ -137,6 +141,7 @@ class Job:
         while True:
             match self.line.next():
                 case Order() as order:
+                    pass_over()
                     self._live(order, workflow.graph)
                 case Exit(code):
                     end_by_itself()
@@ -144,18 +149,22 @@ class Job:
 
     def _live(self, order: Order, graph: WorkflowGraph) -> None:
         set_policies(graph, order.on_error)
-        with caught():  # the first rank decides what a signal to all means
-            try:
-                rank = Rank(self.world, self.line, self.lock, order, graph, self._report)
-                rank.run()
-                rank.settle(lambda: False)
-                self._report(Done())
-                rank.linger(lambda: self.line.waiting)
-                assert isinstance(self.line.next(), Done)
-                rank.close()
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-                abort(self.world, 1)
+        try:
+            rank = Rank(self.world, self.line, self.lock, order, graph, self._report)
+            rank.run()
+            rank.settle(lambda: False)
+            self._report(Done())
+            rank.linger(lambda: self.line.waiting)
+            assert isinstance(self.line.next(), Done)
+            rank.close()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            abort(self.world, 1)
+
+    @staticmethod
+    def _defer_to_the_first() -> None:
+        """Let the first rank decide what a signal to all means: from now on it may run. Of SIGTERM a rank without work dies, for so a launcher ends all with one that died."""
+        pass_over(kind for kind in Stop if kind is not Stop.TERMINATE)
 
     def _report(self, message: Any) -> None:
         self.line.tell(0, message)

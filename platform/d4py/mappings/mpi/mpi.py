@@ -17,6 +17,7 @@ from d4py.engine.link import Abandon, Event, RunOver
 from d4py.mappings import another, launchers
 from d4py.mappings.base import Enactment, Guarantees, Mapping, Options
 from d4py.mappings.mpi.abort import abort
+from d4py.mappings.mpi.failing import first
 from d4py.mappings.mpi.job import Job, begun, job_of
 from d4py.mappings.mpi.orders import Counts, Done, Order, Reported, Tell
 from d4py.mappings.mpi.rank import Rank
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from d4py.plan.costs import Costs
 
 _GRACE = 5.0  # seconds that ranks get to notice the end of a run that did not end well
+_ENDING = 5.0  # seconds that a rank which has told its failure, before this one came to it, has to end the job
 _LOOK = 0.005  # seconds between two looks of the supervisor at what ranks report
 
 
@@ -41,6 +43,7 @@ class Mpi(Mapping):
     """Ranks of an MPI job."""
 
     name = "mpi"
+    listens = True
     ranks = True
     guarantees = Guarantees(
         parallel="yes",
@@ -169,6 +172,10 @@ class _Crew:
         until = time.monotonic() + _GRACE
         while len(self.done) < self.job.size and (well or time.monotonic() < until):
             self._serve()
+        if outcome.failure is not None and not first(
+            self.enactment.folder, self.supervisor.generation, outcome.failure
+        ):
+            time.sleep(_ENDING)
         if len(self.done) == self.job.size:
             self.job.done()
             return

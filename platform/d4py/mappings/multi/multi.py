@@ -63,6 +63,7 @@ class Multi(Mapping):
     """Worker processes on this machine."""
 
     name = "multi"
+    listens = True
     guarantees = Guarantees(
         parallel="yes",
         stateless_death="it is replaced alone; together with a neighbour, the run goes back to its last checkpoint, in place",

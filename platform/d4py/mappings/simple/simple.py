@@ -35,6 +35,7 @@ class Simple(Mapping):
     """One process, one thread."""
 
     name = "simple"
+    listens = True
     default_processes = 1
     guarantees = Guarantees(
         parallel="no",

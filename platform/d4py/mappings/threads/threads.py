@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from d4py.engine.link import Abandon, Acknowledged, Event, FrameArrived, Part, Report, RunOver
 from d4py.engine.runner import Runner
 from d4py.errors import PlanError
+from d4py.graph.written import twin
 from d4py.items.copying import sized_all
 from d4py.mappings.allocator import keep_large_blocks
 from d4py.mappings.another import copied
@@ -40,6 +41,7 @@ class Threads(Mapping):
     """One process, a thread a cell."""
 
     name = "threads"
+    listens = True
     guarantees = Guarantees(
         parallel="where PEs release the interpreter's lock",
         stateless_death="the process is the run: resume continues from the last checkpoint",
@@ -118,6 +120,8 @@ class _Crew:
                 target=self._live, args=(cell.index, pes, start), name=f"cell-{cell.index}", daemon=True
             )
             self.threads.append(thread)
+        for pe in self.enactment.workflow.graph.pes:
+            twin(pe)  # kept: two threads that read text at the same time disturb each other
         for thread in self.threads:
             thread.start()
 

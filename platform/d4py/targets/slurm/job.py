@@ -17,6 +17,7 @@ _FEATURES = re.compile(r"[A-Za-z0-9(\[][A-Za-z0-9_.,@+:/%&|*\[\]()-]*")  # also 
 _TIME = re.compile(r"(\d+-)?\d{1,6}(:\d{1,2}){0,2}")
 _MEMORY = re.compile(r"\d+[KMGT]?")
 _FLAG = re.compile(r"--[a-z][a-z0-9-]*(=[^\x00-\x1f\x7f]*)?")
+_EARLY = 60  # seconds at most by which Slurm sends the signal early
 _OURS = {  # flags that d4py sets, or that it would not survive; and what is to be given instead
     **dict.fromkeys(
         ("job-name", "comment", "chdir", "output", "error", "open-mode", "signal", "wrap", "dependency"), ""
@@ -82,11 +83,12 @@ def checked_flags(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_time(time: str | None, margin: int) -> None:
-    """Raise UsageError where a job would be told of its end before it can begin. margin: seconds before it."""
-    if time is not None and 0 < _seconds(time) <= margin:  # none is no limit
+    """Raise UsageError where a job may be told of its end before it can begin. margin: seconds before it."""
+    least = margin + _EARLY
+    if time is not None and 0 < _seconds(time) < least:  # none is no limit
         raise UsageError(
-            f"--time {time} is no more than the {margin} s before the end at which the job is told of it.",
-            hint="Give more, or a smaller margin in a profile.",
+            f"--time {time} is too short: the job is told of its end {margin} s before it, and Slurm tells it up to {_EARLY} s early.",
+            hint=f"Give at least {-(-least // 60)} minutes, or a smaller margin in a profile.",
         )
 
 
