@@ -36,7 +36,7 @@ def sent(cluster: Cluster) -> Iterator[Sent]:
     """Runs of which each job has two minutes, and one on nodes of its own, of which one dies. They write slowly until they have gone on, or stand in a call."""
     with tempfile.TemporaryDirectory(prefix="d4py-work-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         here = Path(folder)
-        (here / "wf.py").write_text(WORKFLOW)
+        (here / "wf.py").write_text(WORKFLOW.replace("0.03", "0.1"))  # as long as Slurm takes to tell, and longer
         (here / "stuck.py").write_text(WORKFLOW.replace("time.sleep(0.03)", "time.sleep(0.03 if number < 99 else 99)"))
         call, runs = caller(cluster, here), here / "state/d4py/runs"
         for run, (again, minutes) in RUNS.items():
