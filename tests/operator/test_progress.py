@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 from tests.operator.hands import eventually
 from tests.operator.scene import BEGIN, Scene
 from tests.ports import free_ports
@@ -93,6 +96,17 @@ def test_a_run_that_goes_on_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert asker.known[KEY].plan == {"Ticks": 1, "same": 1}
 
 
+@pytest.fixture
+def mute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have somebody at every address of this machine who never says a word."""
+    (port,) = free_ports(1)
+    monkeypatch.setattr(asking, "PROGRESS", port)
+    monkeypatch.setattr(asking, "_TIMEOUT", urllib3.Timeout(connect=0.5, read=0.05))
+    with socket.create_server(("", port), backlog=100):
+        yield
+
+
+@pytest.mark.usefixtures("mute")
 def test_who_does_not_answer_is_asked_later_and_later() -> None:
     asker = Asker(lambda: iter([(KEY, "127.0.0.1")]), lambda _: None)
     waits = []
@@ -106,6 +120,16 @@ def test_who_does_not_answer_is_asked_later_and_later() -> None:
     assert asker.known == {}
 
 
+def test_a_pod_in_which_nobody_listens_yet_is_asked_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PROGRESS", free_ports(1)[0])
+    asker = Asker(lambda: iter([(KEY, "127.0.0.1")]), lambda _: None)
+
+    asker.turn()
+
+    assert not asker._silenced("127.0.0.1")
+
+
+@pytest.mark.usefixtures("mute")
 def test_however_many_run_so_many_are_asked_in_a_second() -> None:
     runs = [(Key("Workflow", "lab", f"demo-{number}"), f"127.0.0.{number}") for number in range(1, 6)]
     waits: list[float | None] = []

@@ -104,7 +104,9 @@ class Asker(threading.Thread):
             )
             text = response.read(_LARGEST).decode("utf-8", "replace") if response.status == 200 else ""
             response.close()
-        except (urllib3.exceptions.HTTPError, OSError):
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(error.__cause__, ConnectionRefusedError):
+                return None  # its pod is there, and its run about to be
             text = ""
         counts = progress(text)
         if counts:
