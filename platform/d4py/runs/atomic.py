@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def as_json(data: Any) -> bytes:
 
 def create(path: Path, data: bytes) -> None:
     """Create a file that must not exist yet; raise FileExistsError if it does. It is whole, but not yet durable."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # processes of two hosts may have one number
     try:
         _write(temporary, data, durable=False)
         os.link(temporary, path)  # whole, and only if there is none
