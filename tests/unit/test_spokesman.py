@@ -42,6 +42,17 @@ def test_the_first_gives_the_others_the_longer_the_longer_it_took_itself(
     assert waits == [wait]
 
 
+@pytest.mark.usefixtures("signals")
+def test_a_program_that_no_launcher_started_hears_signals_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    before = signal.getsignal(signal.SIGINT)
+
+    spokesman.let_the_first_speak()
+
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+
+
 def test_a_process_knows_its_age() -> None:
     code = "import time; time.sleep(0.5); from d4py.runs import process; print(process.age())"
     began = time.monotonic()

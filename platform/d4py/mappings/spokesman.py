@@ -36,6 +36,8 @@ def let_the_first_speak() -> None:
 
 def end_by_itself() -> None:
     """Let nothing but this process say how it ends: a launcher ends all with the first that ends badly, and then tells of the last."""
+    if not launchers.launched(os.environ) or threading.current_thread() is not threading.main_thread():
+        return
     for kind in Stop:  # ignored, and not handled: ranks wait for each other when Python has put back its handlers
         signal.signal(kind.value, signal.SIG_IGN)
 
