@@ -157,6 +157,35 @@ def test_snapshot_of_a_run_whose_job_waits_is_refused(site: Call, here: Path, fo
     assert not list(folder.glob("request-*"))
 
 
+def test_a_job_that_is_sent_only_after_its_run_was_suspended_is_taken_back(
+    site: Call, here: Path, folder: Path
+) -> None:
+    """The job before has stopped the run, and is there until it has sent the next."""
+    stopped(here, folder)
+    now = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps({**now, "status": "running", "exit_code": None, "host": "n1"}))
+    (folder / "job/ids").unlink()
+    squeue = here / "bin/squeue"
+    waits = WAITING.format(8)
+    squeue.write_text(
+        f'#!/bin/sh\necho asked >>"{here}/queue"\nif [ -e sent ]; then {waits}; else echo "7|RUNNING|None"; fi\n'
+    )
+
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(site, "suspend r --timeout 30")
+        eventually(lambda: list(folder.glob("request-suspend-*")), "the request")
+        (folder / "state.new").write_text(json.dumps(now))
+        (here / "queue").unlink(missing_ok=True)
+        (folder / "state.new").replace(folder / "state.json")
+        eventually(lambda: (here / "queue").exists() and (here / "queue").read_text().count("asked") > 2, "looks")
+        (folder / "job/ids").write_text("8\n")
+        (here / "sent").touch()
+        suspended = asking.result()
+
+    assert (suspended.returncode, suspended.stdout) == (0, "r: stopped. Continue: d4py resume r\n"), suspended.stderr
+    assert "scancel --state=PENDING 8\n" in (here / "called").read_text()
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_check_of_a_profile_that_is_ended_leaves_no_job(
     sent: signal.Signals, code: int, site: Call, here: Path

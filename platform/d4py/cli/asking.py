@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from d4py.cli.parser import Namespace, Parser, seconds
 from d4py.cli.summary import run_name
@@ -14,6 +16,8 @@ from d4py.runs import Folder, State, Status, find
 from d4py.runs.sweep import Sweep
 from d4py.runs.waiting import going_on, until
 from d4py.targets.find import look_at, target_of
+
+_AGAIN = 0.5  # seconds between two looks for a job that is about to be sent
 
 
 def add_patience(parser: Parser) -> None:
@@ -29,26 +33,23 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     look, room = look_at(folder), target_of(folder)
     if room is not None and kind == "cancel" and look().status.over:
         room.notice(folder)  # perhaps a job is to go on with it
-    before = going_on(folder, what=what, look=look)
+    going_on(folder, what=what, look=look)
     now = kind == "cancel" and args.now
     for _ in range(2 if now else 1):  # the first has live sources drain, the second ends that
         folder.request(kind)
     if room is not None and kind == "cancel":
         room.cancel(folder)
-    if room is not None and kind == "suspend" and (before.status is Status.QUEUED or isinstance(folder, Sweep)):
+    if room is not None and kind == "suspend" and isinstance(folder, Sweep):
         room.withdraw(folder)  # what waits has nobody to read what was asked
         look = look_at(folder)
 
     def turned(state: State) -> bool:
         """Whether the effect is there, or a run waits that is to be suspended: nobody reads that then."""
-        waits = room is not None and kind == "suspend" and state.status is Status.QUEUED
-        return effect(folder, state) or (waits and not isinstance(folder, Sweep))
+        return effect(folder, state) or (room is not None and kind == "suspend" and state.status is Status.QUEUED)
 
     state = until(folder, turned, timeout=args.timeout, look=look)
     if room is not None and kind == "suspend" and (state or look()).status is Status.QUEUED:
-        room.withdraw(folder)  # its job was being cut, and has sent another meanwhile
-        look = look_at(folder)
-        state = until(folder, partial(effect, folder), timeout=args.timeout, look=look)
+        state = _taken_back(room, folder, partial(effect, folder), args.timeout)
     killed = len(room.end(folder, now=now)) if room is not None and kind == "cancel" else 0
     last = look()
     name = run_name(folder.path, last.run)
@@ -68,6 +69,22 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
     else:
         print(f"{name}: checkpoint {epoch_of(folder)} made; the run goes on")
     return 0
+
+
+def _taken_back(room: Any, folder: Folder, effect: Callable[[State], bool], timeout: float) -> State | None:
+    """Take back the jobs that wait to go on with a run, as soon as there are some: the one before may be about to send the next."""
+    look, deadline = look_at(folder), time.monotonic() + timeout
+    while not room.withdraw(folder):
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(_AGAIN)
+        if (state := look()).status is not Status.QUEUED:
+            if not state.status.over:
+                folder.request(
+                    "suspend"
+                )  # it goes on in the next job, which takes what was asked before for the last one's
+            return until(folder, effect, timeout=timeout, look=look)
+    return until(folder, effect, timeout=timeout, look=look_at(folder))
 
 
 def drains(folder: Folder) -> bool:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from d4py.runs import Folder
 
 
-def withdraw(folder: Folder) -> None:
-    """Cancel those jobs of a run, or of a sweep, that wait, and none that begins meanwhile; what has not begun is cancelled with that."""
+def withdraw(folder: Folder) -> bool:
+    """Cancel those jobs of a run, or of a sweep, that wait, and none that begins meanwhile; what has not begun is cancelled with that. Whether there were some."""
     runs = [member.folder for member in folder.members] if isinstance(folder, Sweep) else [folder]
     jobs = {job: run for run in runs for job in jobs_of(run)}
     states = queued(*jobs)
@@ -26,3 +26,4 @@ def withdraw(folder: Folder) -> None:
         if sent is not None and not (run.path / "run.json").exists():
             sent.cancelled = True
             sent.write(run.path)
+    return bool(waiting)
