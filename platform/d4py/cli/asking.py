@@ -35,20 +35,21 @@ def asked(kind: str, args: Namespace, *, what: str, effect: Callable[[Folder, St
         room.notice(folder)  # perhaps a job is to go on with it
     going_on(folder, what=what, look=look)
     now = kind == "cancel" and args.now
+    suspends = room is not None and kind == "suspend"
     for _ in range(2 if now else 1):  # the first has live sources drain, the second ends that
         folder.request(kind)
     if room is not None and kind == "cancel":
         room.cancel(folder)
-    if room is not None and kind == "suspend" and isinstance(folder, Sweep):
+    if suspends and isinstance(folder, Sweep):
         room.withdraw(folder)  # what waits has nobody to read what was asked
         look = look_at(folder)
 
     def turned(state: State) -> bool:
         """Whether the effect is there, or a run waits that is to be suspended: nobody reads that then."""
-        return effect(folder, state) or (room is not None and kind == "suspend" and state.status is Status.QUEUED)
+        return effect(folder, state) or (suspends and state.status is Status.QUEUED)
 
     state = until(folder, turned, timeout=args.timeout, look=look)
-    if room is not None and kind == "suspend" and (state or look()).status is Status.QUEUED:
+    if suspends and (state or look()).status is Status.QUEUED:
         state = _taken_back(room, folder, partial(effect, folder), args.timeout)
     killed = len(room.end(folder, now=now)) if room is not None and kind == "cancel" else 0
     last = look()
@@ -80,9 +81,7 @@ def _taken_back(room: Any, folder: Folder, effect: Callable[[State], bool], time
         time.sleep(_AGAIN)
         if (state := look()).status is not Status.QUEUED:
             if not state.status.over:
-                folder.request(
-                    "suspend"
-                )  # it goes on in the next job, which takes what was asked before for the last one's
+                folder.request("suspend")  # the next job takes what was asked before for the last one's
             return until(folder, effect, timeout=timeout, look=look)
     return until(folder, effect, timeout=timeout, look=look_at(folder))
 
